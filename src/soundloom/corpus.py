@@ -1,0 +1,85 @@
+"""What the corpus consists of: recordings as a source offers them, clips as the stages use them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundloom.store import read_json, write_json
+
+RAW_FOLDER = Path("data/raw")
+MANIFEST_FILE = RAW_FOLDER / "manifest.json"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One whole recording a source offers; nothing is read until ``load`` is called.
+
+    ``load(sample_rate_hz)`` returns ``(n_samples,)`` float32 mono and raises
+    :class:`~soundloom.errors.UnusableAudio`; it must pickle, as recordings are loaded in parallel.
+    ``name`` is unique within the source and the same on every machine (a relative path, a title).
+    ``truth`` is what the source knows of the music (tempo, key, chords), in JSON types.
+    """
+
+    name: str
+    load: Callable[[int], np.ndarray]
+    artist: str | None = None
+    licence: str | None = None
+    truth: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A piece of a recording, as a file: ``data/raw/<file>``.
+
+    ``offset_samples`` and ``n_samples`` count at the corpus's rate, within the recording.
+    """
+
+    file: str
+    recording: str
+    offset_samples: int
+    n_samples: int
+    artist: str | None
+    licence: str | None
+    sha256: str
+    truth: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without folder and ending: what outputs about this clip are called."""
+        return Path(self.file).stem
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file or recording that was left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``manifest.json``: the corpus's table of contents, clips in order of recording and time."""
+
+    source: str
+    genre: str
+    sample_rate_hz: int
+    clips: tuple[Clip, ...]
+    rejected: tuple[Rejected, ...] = field(default=())
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path = MANIFEST_FILE) -> Manifest:
+        """Read what :meth:`save` wrote."""
+        document = read_json(path)
+        document["clips"] = tuple(Clip(**clip) for clip in document["clips"])
+        document["rejected"] = tuple(Rejected(**entry) for entry in document["rejected"])
+        return cls(**document)

@@ -1,0 +1,42 @@
+"""What can go wrong by the user's hand, and how it is told: one line, no traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class SoundloomError(Exception):
+    """A fault the user can mend. Its text names the file or key, the value and what is allowed."""
+
+
+class UnusableAudio(SoundloomError):
+    """A recording that cannot be used: unreadable, empty, silent, not finite, too short, a replica.
+
+    Whoever gathers many recordings catches this, counts it and lists its text as the reason.
+    """
+
+
+def exit_with(error: Exception) -> NoReturn:
+    """Print ``error`` as one line on standard error and leave with status 1.
+
+    The traceback is printed as well when ``SOUNDLOOM_DEBUG`` is set (``--debug`` sets it).
+    """
+    if os.environ.get("SOUNDLOOM_DEBUG"):
+        traceback.print_exception(error)
+    print(f"soundloom: error: {' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def run_or_exit(action: Callable[[], object]) -> None:
+    """Run ``action``; a :class:`SoundloomError` or an ``OSError`` of its ends as :func:`exit_with`."""
+    try:
+        action()
+    except (SoundloomError, OSError) as error:
+        exit_with(error)
+    except KeyboardInterrupt:
+        print("soundloom: interrupted; nothing half-written was kept", file=sys.stderr)
+        raise SystemExit(130) from None
