@@ -27,7 +27,7 @@ MAX_COLUMNS, MAX_ROWS = 800, 256
 # Fixed, so that pictures laid beside each other have their axes in the same place.
 MARGINS = {"left": 0.09, "right": 0.985, "bottom": 0.16, "top": 0.91, "wspace": 0.2}
 COLOUR_MAP = "magma"
-INK, ACCENT, SOFT = "#33415c", "#c2410c", "#7d8597"
+INK, ACCENT, SOFT, FAINT = "#33415c", "#c2410c", "#7d8597", "#b9c2d3"
 PITCH_CLASSES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 FREQUENCY_TICKS_HZ = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 40_000)
 
@@ -72,7 +72,7 @@ def draw_decibels(
     limits = (float(frames_db.min(initial=-1.0)), 0.0)
     with _figure(path, title) as (figure, axes):
         _heat_map(axes, frames_db, frequencies_hz, frames_per_second, limits=limits)
-        _colour_bar(figure, axes, "dB below the loudest")
+        _colour_bar(figure, axes, "dB (0: the loudest)")
 
 
 def draw_waveform(path: Path, samples: np.ndarray, sample_rate_hz: int, *, title: str = "") -> None:
@@ -123,7 +123,7 @@ def draw_rolloff(
     normalised = (rolloff_hz - rolloff_hz.min()) / (span_hz if span_hz > 0 else 1.0)
     seconds = np.arange(len(rolloff_hz)) / frames_per_second
     with _figure(path, title) as (_, axes):
-        _outline(axes, samples, sample_rate_hz)
+        _outline(axes, samples, sample_rate_hz, FAINT)
         axes.plot(
             seconds, normalised, color=ACCENT, linewidth=0.9, label="spectral roll-off, normalised"
         )
@@ -153,7 +153,7 @@ def draw_resampled(
     """Draw a short stretch of waveform and the spectrum, before and after resampling.
 
     ``before`` and ``after`` are ``((n_samples,) samples, sample_rate_hz)``; ``spectra_db`` holds
-    the mean power spectrum of each, ``(n_bins,)`` in dB, evenly spaced from 0 Hz to half its rate.
+    the power density of each, ``(n_bins,)`` in dB per Hz, evenly spaced from 0 Hz to half its rate.
     """
     colours, widths = (INK, ACCENT), (1.4, 0.9)
     with _figure(path, title, n_columns=2) as (_, (left, right)):
@@ -165,7 +165,7 @@ def draw_resampled(
             frequencies_hz = np.linspace(0.0, rate_hz / 2, len(spectrum_db))
             right.plot(frequencies_hz, spectrum_db, color=colour, linewidth=width, label=label)
         left.set(xlabel="time (ms)", ylabel="amplitude")
-        right.set(xlabel="frequency (Hz)", ylabel="mean power (dB)")
+        right.set(xlabel="frequency (Hz)", ylabel="power density (dB per Hz)")
         left.margins(x=0.0)
         right.margins(x=0.0)
         right.legend(loc="upper right")
@@ -189,13 +189,13 @@ def _figure(path: Path, title: str, n_columns: int = 1) -> Iterator[tuple[Figure
         save_figure(figure, path)
 
 
-def _outline(axes: Axes, samples: np.ndarray, sample_rate_hz: int) -> None:
+def _outline(axes: Axes, samples: np.ndarray, sample_rate_hz: int, colour: str = INK) -> None:
     """Draw the lowest and highest sample of each column of the picture."""
     starts = _column_starts(len(samples))
     seconds = starts / sample_rate_hz
     lowest = np.minimum.reduceat(samples, starts)
     highest = np.maximum.reduceat(samples, starts)
-    axes.fill_between(seconds, lowest, highest, color=INK, linewidth=0.6)
+    axes.fill_between(seconds, lowest, highest, color=colour, linewidth=0.6)
     axes.set(xlabel="time (s)", ylabel="amplitude", ylim=(-1.05, 1.05))
     axes.margins(x=0.0)
 
