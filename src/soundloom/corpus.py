@@ -36,7 +36,8 @@ class Recording:
 class Clip:
     """A piece of a recording, as a file: ``data/raw/<file>``.
 
-    ``offset_samples`` and ``n_samples`` count at the corpus's rate, within the recording.
+    ``offset_samples`` and ``n_samples`` count at the corpus's rate, within the recording;
+    ``sha256`` is of the file's bytes.
     """
 
     file: str
@@ -60,6 +61,18 @@ class Rejected:
 
     file: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a source offers: recordings in any order, and the files it could make nothing of.
+
+    ``licences`` are whole texts by the name they are kept under.
+    """
+
+    recordings: tuple[Recording, ...]
+    rejected: tuple[Rejected, ...] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,19 @@ class SoundloomError(Exception):
 
 
 class UnusableAudio(SoundloomError):
-    """A recording that cannot be used: unreadable, empty, silent, not finite, too short, a replica.
+    """A recording that cannot be used: unreadable, empty, silent, not finite, too short.
 
-    Whoever gathers many recordings catches this, counts it and lists its text as the reason.
+    Whoever gathers many recordings catches this, counts it and lists ``reason``; whoever asked
+    for this very file lets it pass: its text names the file too.
     """
+
+    def __init__(self, file: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(file, reason)  # both, so that it pickles on its way between processes
+        self.file = file
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{os.fspath(self.file)}: {self.reason}"
 
 
 def exit_with(error: Exception) -> NoReturn:
