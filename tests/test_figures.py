@@ -23,8 +23,8 @@ def bright_rows(picture: Path) -> np.ndarray:
     """Heights of the bright pixels in the plot's middle: 0 at the foot, 1 at the top."""
     pixels = matplotlib.image.imread(picture)[..., :3].sum(axis=2)
     height, width = pixels.shape
-    top = round(height * (1 - figures.MARGINS["top"]))
-    foot = round(height * (1 - figures.MARGINS["bottom"]))
+    top = round(height * (1 - figures.TOP))
+    foot = round(height * (1 - figures.BOTTOM))
     column = pixels[top + 2 : foot - 2, width // 2]
     return 1 - np.flatnonzero(column > 1.5) / len(column)
 
@@ -101,5 +101,8 @@ def test_a_user_s_matplotlib_settings_change_nothing(tmp_path: Path) -> None:
 
 
 def test_importing_figures_does_not_import_matplotlib() -> None:
-    code = "import sys, soundloom.figures; sys.exit('matplotlib' in sys.modules)"
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(figures.__file__).parents[1])!r});"
+        "import soundloom.figures; sys.exit('matplotlib' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

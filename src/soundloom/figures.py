@@ -24,10 +24,23 @@ if TYPE_CHECKING:
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 9.0, 3.2, 100
 # About as many as the plot area has pixels: more cost time and cannot be seen.
 MAX_COLUMNS, MAX_ROWS = 800, 256
-# Fixed, so that pictures laid beside each other have their axes in the same place.
-MARGINS = {"left": 0.09, "right": 0.985, "bottom": 0.16, "top": 0.91, "wspace": 0.2}
+# Where the axes lie, as shares of the picture: fixed, so that pictures laid beside each other line
+# up, and so that the listening page can move a playhead over them.
+LEFT, RIGHT, BOTTOM, TOP = 0.09, 0.985, 0.16, 0.91
+HEAT_MAP_RIGHT, COLOUR_BAR_LEFT, COLOUR_BAR_WIDTH = 0.895, 0.905, 0.014
 COLOUR_MAP = "magma"
-INK, ACCENT, SOFT, FAINT = "#33415c", "#c2410c", "#7d8597", "#b9c2d3"
+# On a clear ground, in tones that read on white paper and on a dark page alike.
+INK, ACCENT, GREY, FAINT = "#5a7fb8", "#d9652b", "#75797f", "#8d939c66"
+STYLE: dict[str, Any] = {
+    "backend": "agg",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "legend.facecolor": "none",
+    "legend.edgecolor": "none",
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), GREY
+    ),
+}
 PITCH_CLASSES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 FREQUENCY_TICKS_HZ = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 40_000)
 
@@ -95,7 +108,7 @@ def draw_zoom(
     """
     numbers = start_sample + np.arange(len(samples))
     with _figure(path, title) as (_, axes):
-        axes.axhline(0.0, color=SOFT, linewidth=0.8)
+        axes.axhline(0.0, color=GREY, linewidth=0.8)
         axes.plot(numbers, samples, color=INK, marker=".", markersize=4, linewidth=1)
         axes.plot(
             numbers[crossings], samples[crossings], "o", color=ACCENT, label="sign changes here"
@@ -179,10 +192,13 @@ def _figure(path: Path, title: str, n_columns: int = 1) -> Iterator[tuple[Figure
     from matplotlib.figure import Figure
 
     # matplotlib's own defaults, whatever this user's matplotlibrc says: same bytes everywhere.
-    with matplotlib.rc_context(matplotlib.rcParamsDefault | {"backend": "agg"}):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
         figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DOTS_PER_INCH)
         FigureCanvasAgg(figure)
-        axes = figure.subplots(1, n_columns, gridspec_kw=MARGINS)
+        figure.subplots_adjust(LEFT, BOTTOM, RIGHT, TOP, wspace=0.24)
+        axes = figure.subplots(1, n_columns)
         # A name may hold a dollar sign: it is text, not mathematics.
         figure.suptitle(title, fontsize="medium", parse_math=False)
         yield figure, axes
@@ -239,8 +255,10 @@ def _image(
 
 
 def _colour_bar(figure: Figure, axes: Axes, label: str) -> None:
-    """Put a scale of colours beside the image drawn on ``axes``."""
-    figure.colorbar(axes.images[-1], ax=axes, fraction=0.09, pad=0.012, label=label)
+    """Make room beside the image drawn on ``axes`` for the scale of its colours."""
+    axes.set_position((LEFT, BOTTOM, HEAT_MAP_RIGHT - LEFT, TOP - BOTTOM))
+    bar = figure.add_axes((COLOUR_BAR_LEFT, BOTTOM, COLOUR_BAR_WIDTH, TOP - BOTTOM))
+    figure.colorbar(axes.images[-1], cax=bar, label=label)
 
 
 def _columns(frames: np.ndarray, frames_per_second: float) -> tuple[np.ndarray, np.ndarray]:

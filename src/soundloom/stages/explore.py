@@ -40,7 +40,9 @@ def draw(look: Look, start: Path, config: ExploreConfig, clip: str) -> None:
 
     samples, rate_hz, frame_hz = look.samples, look.sample_rate_hz, look.frames_per_second
     zoom_title = f"{clip}: {len(look.crossings)} zero crossings in {len(look.zoom)} samples"
-    rolloff_title = f"{clip}: {100 * config.rolloff_fraction:g} % of the spectrum lies below"
+    rolloff_title = (
+        f"{clip}: {100 * config.rolloff_fraction:g} % of the spectrum lies below the line"
+    )
     resampled_title = f"{clip}: {len(samples)} samples become {len(look.resampled)}"
     figures.draw_waveform(file("waveform"), samples, rate_hz, title=clip)
     figures.draw_zoom(
