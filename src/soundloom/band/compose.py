@@ -1,0 +1,541 @@
+"""Song writing: ``(seed, track_index)`` → who plays which note when. Pure data, no sound.
+
+Rhythms are strings of sixteen sixteenths, one 4/4 bar. ``.`` lets the last symbol ring on and
+``-`` silences it; the other symbols are
+
+* guitars: ``O`` a chord that rings, ``o`` a short one, ``m`` a palm-muted chug, ``x`` a scratch;
+* riffs, bass and lead: ``n`` a note;
+* drums: ``x`` a stroke; in fills ``s`` snare, ``h m f`` high, middle and floor tom.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from soundloom.band.lineup import BANDS, Band
+from soundloom.band.theory import PROGRESSIONS, Chord, Key, lowest_at_least
+
+BEATS_PER_BAR = 4
+STEPS_PER_BAR = 16
+STEPS_PER_BEAT = STEPS_PER_BAR // BEATS_PER_BAR
+
+Touch = Literal["open", "muted", "scratch"]
+SectionName = Literal["intro", "verse", "chorus", "solo"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Note:
+    """One string struck, or one key pressed.
+
+    ``bend_semitones`` is how far below ``midi`` the string starts before it is pulled up.
+    """
+
+    start_seconds: float
+    duration_seconds: float
+    midi: int
+    velocity: float  # 0 to about 1
+    touch: Touch = "open"
+    bend_semitones: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One stroke on a drum or cymbal: ``drum`` names a voice of ``instruments.drum_kit``."""
+
+    start_seconds: float
+    velocity: float
+    drum: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A stretch of whole bars under one idea; ``harmony`` holds a chord for each bar."""
+
+    name: SectionName
+    first_bar: int
+    harmony: tuple[Chord, ...]
+
+    @property
+    def bars(self) -> range:
+        """Bar numbers, from the start of the song."""
+        return range(self.first_bar, self.first_bar + len(self.harmony))
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Bars and steps → seconds. The tempo never changes; only off-beats may swing."""
+
+    tempo_bpm: float
+    lead_in_seconds: float
+    swing: bool
+
+    def seconds(self, bar: int, step: float = 0.0) -> float:
+        """When a (fractional) sixteenth of a bar falls; swung, an off-beat comes at 2/3 beat."""
+        beat, fraction = divmod(step / STEPS_PER_BEAT, 1.0)
+        if self.swing:
+            fraction = np.interp(fraction, (0.0, 0.5, 1.0), (0.0, 2 / 3, 1.0))
+        beats = bar * BEATS_PER_BAR + beat + float(fraction)
+        return self.lead_in_seconds + beats * 60.0 / self.tempo_bpm
+
+
+@dataclass(frozen=True)
+class Groove:
+    """What the drummer's feet and left hand repeat each bar."""
+
+    kick: str
+    snare: str
+    swing: bool = False
+
+
+@dataclass(frozen=True)
+class Song:
+    """A finished arrangement. ``left`` and ``right`` are the two takes of the rhythm guitar."""
+
+    band: Band
+    key: Key
+    clock: Clock
+    clip_seconds: float
+    sections: tuple[Section, ...]
+    left: tuple[Note, ...]
+    right: tuple[Note, ...]
+    bass: tuple[Note, ...]
+    lead: tuple[Note, ...]
+    colour: tuple[Note, ...]
+    drums: tuple[Hit, ...]
+
+    @property
+    def beat_seconds(self) -> list[float]:
+        """The beat grid, before the players' human timing."""
+        beat = 60.0 / self.clock.tempo_bpm
+        n_beats = math.ceil((self.clip_seconds - self.clock.lead_in_seconds) / beat)
+        return [self.clock.lead_in_seconds + index * beat for index in range(n_beats)]
+
+    def truth(self) -> dict[str, Any]:
+        """Tempo, key, beats, chords and sections, in JSON types; times in s within the clip."""
+        bars = [(bar, chord) for section in self.sections
+                for bar, chord in zip(section.bars, section.harmony, strict=True)]  # fmt: skip
+        changes = [next(same) for _, same in itertools.groupby(bars, key=lambda entry: entry[1])]
+        return {
+            "tempo_bpm": self.clock.tempo_bpm,
+            "key": self.key.name,
+            "beat_seconds": [round(second, 4) for second in self.beat_seconds],
+            "chords": self._spans([(bar, {"chord": chord.name}) for bar, chord in changes]),
+            "sections": self._spans([(s.first_bar, {"section": s.name}) for s in self.sections]),
+        }
+
+    def _spans(self, marks: Sequence[tuple[int, dict[str, str]]]) -> list[dict[str, Any]]:
+        """Each mark lasts until the next one's bar; the last until the clip ends."""
+        starts = [self.clock.seconds(bar) for bar, _ in marks]
+        ends = [*starts[1:], self.clip_seconds]
+        return [
+            {"start_seconds": round(start, 4), "end_seconds": round(min(end, ends[-1]), 4), **what}
+            for start, end, (_, what) in zip(starts, ends, marks, strict=True)
+            if start < self.clip_seconds
+        ]
+
+
+GROOVES = {
+    "straight": Groove("x.....x.x.x.....", "....x.......x..."),
+    "driving": Groove("x.x...x.x.x...x.", "....x.......x..."),
+    "syncopated": Groove("x..x....x.x..x..", "....x.......x..."),
+    "four on the floor": Groove("x...x...x...x...", "....x.......x..."),
+    "gallop": Groove("x.xxx.xxx.xxx.xx", "....x.......x..."),
+    "double time": Groove("x...x...x...x...", "..x...x...x...x."),
+    "half time": Groove("x.....x...x...x.", "........x......."),
+    "shuffle": Groove("x.....x.x.......", "....x.......x...", swing=True),
+}
+
+FORMS: tuple[tuple[SectionName, ...], ...] = (
+    ("intro", "verse", "chorus", "solo", "chorus"),
+    ("intro", "verse", "chorus", "verse", "solo"),
+    ("intro", "verse", "solo", "chorus", "verse"),
+    ("intro", "chorus", "verse", "solo", "chorus"),
+)
+
+RIFF_RHYTHMS = (
+    "n.n.n.--n.n.nn--",
+    "n..n..n.n...n.n.",
+    "n.nnn.nnn.n.n.n.",
+    "n.n.n.n.n...n...",
+    "n...n.n.--n.n.n.",
+    "n.n.--n.n.n.--n.",
+)
+
+LEAD_RHYTHMS = (
+    "n.n.n.n.n.n.n...",
+    "n...n.nnn.n.n...",
+    "nnnnn.n.nnnnn...",
+    "n.....n.n...n...",
+    "n.nnn.nnn.nnn...",
+    "--n.n.n.n.....n.",
+    "n.......n.n.n.n.",
+)
+
+BASS_RHYTHMS = ("n.n.n.n.n.n.n.n.", "n...n.n.n...n.n.", "n.....n.n.....n.", "kick", "octaves")
+
+# The last two beats of a section; even steps only, or sixteenths where the groove is straight.
+SWUNG_FILLS = ("s.h.m.f.", "s.s.s.s.", "h.h.m.f.", "--s.h.f.")
+STRAIGHT_FILLS = ("s.ssh.mf", "hhmmffss", "ssssssss", "ssh.mmf.", "..s.s.ss", "s.shh.mf")
+FILL_VOICES = {"s": "snare", "h": "high tom", "m": "middle tom", "f": "floor tom"}
+
+# Chord tones by index (3 is the octave) that a clean guitar picks in eighths.
+ARPEGGIOS = ((0, 1, 2, 3, 2, 3, 1, 2), (0, 2, 3, 2, 1, 2, 3, 2), (0, 1, 3, 1, 2, 1, 3, 1))
+
+HUMAN_SECONDS = 0.004  # standard deviation of a player's timing
+STRUM_SECONDS = 0.004  # from one string of a chord to the next
+
+
+@dataclass(frozen=True)
+class Material:
+    """The ideas a song is built from, drawn once and repeated as songs do."""
+
+    riff: tuple[tuple[int, int, int, bool], ...]  # (step of 32, length, pentatonic step, muted)
+    progressions: dict[SectionName, tuple[int, ...]]
+    grooves: dict[SectionName, Groove]
+    bass_rhythms: dict[SectionName, str]
+    chug_rhythm: str
+    chord_rhythm: str
+    arpeggio: tuple[int, ...]
+    chorus_hook: bool
+
+
+def compose(seed: int, track_index: int, clip_seconds: float) -> Song:
+    """Write song ``track_index`` of the corpus ``seed``, at least ``clip_seconds`` long.
+
+    A song does not depend on how many others are written. Bands take turns, and every dozen
+    songs goes through all twelve tonics.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence((seed, track_index, 0)))
+    dozen = np.random.default_rng(np.random.SeedSequence((seed, track_index // 12, 1)))
+    band = BANDS[track_index % len(BANDS)]
+    key = Key(int(dozen.permutation(12)[track_index % 12]), _choose(rng, band.modes))
+    verse_groove = GROOVES[_choose(rng, band.grooves)]
+    clock = Clock(
+        tempo_bpm=float(rng.integers(band.tempi_bpm[0], band.tempi_bpm[1], endpoint=True)),
+        lead_in_seconds=round(float(rng.uniform(0.05, 0.3)), 3),
+        swing=verse_groove.swing,
+    )
+    material = _material(band, key, verse_groove, rng)
+    sections = _sections(band, key, material, clock, clip_seconds, rng)
+    guitar, bass, lead, colour, drums = [], [], [], [], []
+    for section in sections:
+        guitar += _rhythm_guitar(section, band, key, material, clock)
+        bass += _bass(section, band, key, material, clock)
+        lead += _lead(section, key, material, clock, rng)
+        colour += _colour(section, band, material, clock)
+        drums += _drums(section, band, material, clock, rng)
+    # One guitar alone leaves room in verses; the other take joins when it gets loud.
+    verses = [(clock.seconds(s.bars.start), clock.seconds(s.bars.stop))
+              for s in sections if s.name == "verse"]  # fmt: skip
+    second_take = [
+        note for note in guitar if not any(a <= note.start_seconds < b for a, b in verses)
+    ]
+    return Song(
+        band, key, clock, clip_seconds, sections,
+        left=_human(guitar, clip_seconds, rng),
+        right=_human(second_take, clip_seconds, rng),
+        bass=_human(bass, clip_seconds, rng),
+        lead=_human(lead, clip_seconds, rng),
+        colour=_human(colour, clip_seconds, rng),
+        drums=_human(drums, clip_seconds, rng),
+    )  # fmt: skip
+
+
+def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
+    return options[int(rng.integers(len(options)))]
+
+
+def _strokes(rhythm: str) -> list[tuple[int, int, str]]:
+    """A rhythm string as (step, length in steps, symbol); silences are left out."""
+    starts = [step for step, symbol in enumerate(rhythm) if symbol != "."]
+    ends = [*starts[1:], len(rhythm)]
+    return [
+        (start, end - start, rhythm[start])
+        for start, end in zip(starts, ends, strict=True)
+        if rhythm[start] != "-"
+    ]
+
+
+def _fitting(rhythms: Iterable[str], swing: bool) -> list[str]:
+    """Swung sixteenths do not exist in rock: keep the rhythms made of eighths."""
+    return [r for r in rhythms if not swing or all(step % 2 == 0 for step, _, _ in _strokes(r))]
+
+
+def _material(band: Band, key: Key, groove: Groove, rng: np.random.Generator) -> Material:
+    others = [GROOVES[name] for name in band.grooves if GROOVES[name].swing == groove.swing]
+    loud_groove = _choose(rng, others)
+    verse, chorus = (_choose(rng, PROGRESSIONS[key.mode]) for _ in range(2))
+    quiet_bass, loud_bass = (_choose(rng, BASS_RHYTHMS) for _ in range(2))
+    return Material(
+        riff=_riff(_fitting(RIFF_RHYTHMS, groove.swing), rng),
+        progressions={"intro": (0, 0, 0, 0), "verse": verse, "chorus": chorus, "solo": verse},
+        grooves={"intro": groove, "verse": groove, "chorus": loud_groove, "solo": loud_groove},
+        bass_rhythms={"verse": quiet_bass, "chorus": loud_bass, "solo": loud_bass},
+        chug_rhythm=_choose(rng, _fitting(band.chug_rhythms, groove.swing)),
+        chord_rhythm=_choose(rng, _fitting(band.chord_rhythms, groove.swing)),
+        arpeggio=_choose(rng, ARPEGGIOS),
+        chorus_hook=bool(rng.random() < 0.5),
+    )
+
+
+def _riff(
+    rhythms: Sequence[str], rng: np.random.Generator
+) -> tuple[tuple[int, int, int, bool], ...]:
+    """Two bars that keep coming home: a walk up and down the pentatonic over a pedal tonic."""
+    rhythm = _choose(rng, rhythms) + _choose(rng, rhythms)
+    height, riff = 0, []
+    for step, length, _ in _strokes(rhythm):
+        home = step % STEPS_PER_BAR == 0 or rng.random() < 0.45
+        height = 0 if home else int(np.clip(height + rng.choice((-2, -1, 1, 1, 2)), -1, 5))
+        muted = height == 0 and step % STEPS_PER_BEAT != 0 and length <= 2
+        riff.append((step, length, height, muted))
+    return tuple(riff)
+
+
+def _sections(
+    band: Band,
+    key: Key,
+    material: Material,
+    clock: Clock,
+    clip_seconds: float,
+    rng: np.random.Generator,
+) -> tuple[Section, ...]:
+    """Enough sections to fill the clip; past its end the form goes round again, less the intro."""
+    form = _choose(rng, FORMS)
+    bar_seconds = clock.seconds(1) - clock.seconds(0)
+    sections: list[Section] = []
+    bar = 0
+    for name in itertools.chain(form, itertools.cycle(form[1:])):
+        if clock.seconds(bar) >= clip_seconds:
+            break
+        n_bars = 2 if name in ("intro", "solo") and bar_seconds > 2.0 else 4
+        with_thirds = _colour_plays(name, band)
+        chord = key.triad if with_thirds else key.power_chord
+        harmony = tuple(chord(degree) for degree in material.progressions[name][:n_bars])
+        sections.append(Section(name, bar, harmony))
+        bar += n_bars
+    return tuple(sections)
+
+
+def _colour_plays(name: SectionName, band: Band) -> bool:
+    return (band.colour == "organ" and name != "intro") or (
+        band.colour == "clean" and name == "verse"
+    )
+
+
+def _riff_notes(
+    section: Section, material: Material, clock: Clock, key: Key, root_midi: int
+) -> list[Note]:
+    return [
+        Note(
+            clock.seconds(bar, step),
+            clock.seconds(bar, step + length) - clock.seconds(bar, step),
+            root_midi + key.pentatonic(height),
+            velocity=0.95 if step % STEPS_PER_BEAT == 0 else 0.8,
+            touch="muted" if muted else "open",
+        )
+        for bar in section.bars[::2]
+        for step, length, height, muted in material.riff
+    ]
+
+
+def _rhythm_guitar(
+    section: Section, band: Band, key: Key, material: Material, clock: Clock
+) -> list[Note]:
+    """The riff in intros, chugs in verses and under solos, chords in choruses."""
+    if section.name == "intro":
+        root = lowest_at_least(key.tonic, band.lowest_guitar_midi)
+        riff = _riff_notes(section, material, clock, key, root)
+        fifths = [replace(note, midi=note.midi + 7) for note in riff if band.riff_fifths]
+        return riff + fifths
+    rhythm = material.chord_rhythm if section.name == "chorus" else material.chug_rhythm
+    return [
+        note
+        for bar, chord in zip(section.bars, section.harmony, strict=True)
+        for step, length, symbol in _strokes(rhythm)
+        for note in _guitar_stroke(
+            symbol,
+            lowest_at_least(chord.root, band.lowest_guitar_midi),
+            clock.seconds(bar, step),
+            clock.seconds(bar, step + length) - clock.seconds(bar, step),
+            on_beat=step % STEPS_PER_BEAT == 0,
+        )
+    ]
+
+
+def _guitar_stroke(
+    symbol: str, root: int, start: float, duration: float, on_beat: bool
+) -> list[Note]:
+    """Root, fifth and octave, struck one string after the other; a chug leaves out the octave."""
+    velocity = 0.95 if on_beat else 0.8
+    if symbol == "x":
+        return [Note(start, duration, root + 12, 0.7 * velocity, "scratch")]
+    if symbol == "m":
+        return [Note(start, duration, root + interval, velocity, "muted") for interval in (0, 7)]
+    held = duration if symbol == "O" else 0.8 * duration
+    return [
+        Note(start + string * STRUM_SECONDS, held, root + interval, velocity)
+        for string, interval in enumerate((0, 7, 12))
+    ]
+
+
+def _bass(section: Section, band: Band, key: Key, material: Material, clock: Clock) -> list[Note]:
+    """The riff an octave below the guitars, or chord roots with octaves and passing notes."""
+    lowest = band.lowest_guitar_midi - 12
+    if section.name == "intro":
+        root = lowest_at_least(key.tonic, lowest)
+        riff = _riff_notes(section, material, clock, key, root)
+        return [replace(note, touch="open") for note in riff]
+    style = material.bass_rhythms[section.name]
+    kick = material.grooves[section.name].kick
+    rhythm = {"kick": kick.replace("x", "n"), "octaves": "n.n.n.n.n.n.n.n."}.get(style, style)
+    notes = []
+    following = (*section.harmony[1:], section.harmony[0])
+    for bar, chord, next_chord in zip(section.bars, section.harmony, following, strict=True):
+        root = lowest_at_least(chord.root, lowest)
+        for step, length, _ in _strokes(rhythm):
+            start, end = clock.seconds(bar, step), clock.seconds(bar, step + length)
+            midi = root + 12 if style == "octaves" and step % STEPS_PER_BEAT else root
+            if step >= 14 and next_chord != chord:
+                midi = key.scale_step_below(lowest_at_least(next_chord.root, lowest + 1))
+            velocity = 1.0 if step % 8 == 0 else 0.85
+            notes.append(Note(start, 0.95 * (end - start), midi, velocity))
+    return notes
+
+
+def _lead(
+    section: Section, key: Key, material: Material, clock: Clock, rng: np.random.Generator
+) -> list[Note]:
+    """A solo of pentatonic licks, the first one repeated; in some choruses, a slow hook."""
+    root = lowest_at_least(key.tonic, 57)
+    if section.name == "chorus" and material.chorus_hook:
+        return _hook(section, clock)
+    if section.name != "solo":
+        return []
+    licks = [_lick(key, root, clock.swing, rng) for _ in range(2)]
+    notes = []
+    for bar in section.bars:
+        is_last = bar == section.bars[-1]
+        lick = [(0, STEPS_PER_BAR, root + 12, 2.0)] if is_last else licks[(bar // 2) % 2]
+        for step, length, midi, bend in lick:
+            start, end = clock.seconds(bar, step), clock.seconds(bar, step + length)
+            notes.append(Note(start, 0.97 * (end - start), midi, 0.9, bend_semitones=bend))
+    return notes
+
+
+def _lick(
+    key: Key, root: int, swing: bool, rng: np.random.Generator
+) -> list[tuple[int, int, int, float]]:
+    """One bar of (step, length, MIDI, bend): a walk over two octaves of the pentatonic."""
+    height = int(rng.integers(2, 8))
+    lick = []
+    for step, length, _ in _strokes(_choose(rng, _fitting(LEAD_RHYTHMS, swing))):
+        bend = float(rng.choice((0.0, 0.0, 1.0, 2.0))) if length >= 2 else 0.0
+        lick.append((step, length, root + key.pentatonic(height), bend))
+        height = int(np.clip(height + rng.choice((-2, -1, -1, 1, 1, 2)), 0, 10))
+    return lick
+
+
+def _hook(section: Section, clock: Clock) -> list[Note]:
+    """Two long notes a bar: the chord's root, then its fifth, high above the guitars."""
+    return [
+        Note(clock.seconds(bar, step), clock.seconds(0, 7) - clock.seconds(0), midi, 0.8)
+        for bar, chord in zip(section.bars, section.harmony, strict=True)
+        for step, midi in (
+            (0, lowest_at_least(chord.root, 67)),
+            (8, lowest_at_least(chord.root + 7, 64)),
+        )
+    ]
+
+
+def _colour(section: Section, band: Band, material: Material, clock: Clock) -> list[Note]:
+    """Held organ chords, or a clean guitar picking through the chord."""
+    if not _colour_plays(section.name, band):
+        return []
+    notes = []
+    for bar, chord in zip(section.bars, section.harmony, strict=True):
+        start, bar_seconds = clock.seconds(bar), clock.seconds(1) - clock.seconds(0)
+        if band.colour == "organ":
+            notes += [
+                Note(start, 0.97 * bar_seconds, lowest_at_least(chord.root + interval, 55), 0.8)
+                for interval in chord.intervals
+            ]
+            continue
+        root = lowest_at_least(chord.root, band.lowest_guitar_midi + 8)
+        tones = [*chord.intervals, 12, 12 + chord.intervals[1]][:4]
+        # Picked strings ring into each other, as fingers stay down for half a bar.
+        notes += [
+            Note(clock.seconds(bar, 2 * index), bar_seconds / 2, root + tones[tone], 0.8)
+            for index, tone in enumerate(material.arpeggio)
+        ]
+    return notes
+
+
+def _drums(
+    section: Section, band: Band, material: Material, clock: Clock, rng: np.random.Generator
+) -> list[Hit]:
+    """Groove, timekeeping cymbal and ghost notes; a crash opens a section and a fill closes it."""
+    groove = material.grooves[section.name]
+    loud = section.name in ("chorus", "solo")
+    force = 1.0 if loud else 0.85
+    timekeeper = band.timekeepers[loud]
+    # At high tempi nobody rides eighths on a big cymbal.
+    cymbal_steps = 4 if timekeeper == "crash" or (clock.tempo_bpm > 140 and loud) else 2
+    fill = _choose(rng, SWUNG_FILLS if clock.swing else STRAIGHT_FILLS)
+    hits = [Hit(clock.seconds(section.first_bar), force, "crash")]
+    for bar in section.bars:
+        fill_from = STEPS_PER_BAR - len(fill) if bar == section.bars[-1] else STEPS_PER_BAR
+        strokes = [(step, force, "kick") for step, _, _ in _strokes_of("x", groove.kick)]
+        strokes += [(step, force, "snare") for step, _, _ in _strokes_of("x", groove.snare)]
+        strokes += [
+            (step, force * (0.8 if step % 4 == 0 else 0.55), timekeeper)
+            for step in range(0, STEPS_PER_BAR, cymbal_steps)
+        ]
+        strokes += [
+            (step, 0.22 * force, "snare")
+            for step in range(2, STEPS_PER_BAR, 2 if clock.swing else 1)
+            if groove.snare[step] == "." and step % 4 and rng.random() < 0.08
+        ]
+        hits += [
+            Hit(clock.seconds(bar, step), velocity, drum)
+            for step, velocity, drum in strokes
+            if step < fill_from or (drum == "kick" and step % 4 == 0)
+        ]
+    hits += [
+        Hit(
+            clock.seconds(section.bars[-1], STEPS_PER_BAR - len(fill) + step),
+            force * (0.7 + 0.3 * step / len(fill)),
+            FILL_VOICES[symbol],
+        )
+        for step, _, symbol in _strokes(fill)
+        if symbol in FILL_VOICES
+    ]
+    return hits
+
+
+def _strokes_of(symbol: str, rhythm: str) -> list[tuple[int, int, str]]:
+    return [stroke for stroke in _strokes(rhythm) if stroke[2] == symbol]
+
+
+Event = TypeVar("Event", Note, Hit)
+
+
+def _human(
+    events: Iterable[Event], clip_seconds: float, rng: np.random.Generator
+) -> tuple[Event, ...]:
+    """In order of time, each a few ms off the grid and not quite as loud as meant."""
+    played = []
+    for event in events:
+        offset = float(np.clip(rng.normal(0.0, HUMAN_SECONDS), -0.01, 0.01))
+        start = max(0.0, event.start_seconds + offset)
+        velocity = event.velocity * float(np.clip(rng.normal(1.0, 0.07), 0.75, 1.25))
+        played.append(replace(event, start_seconds=start, velocity=velocity))
+    inside = [event for event in played if event.start_seconds < clip_seconds]
+    return tuple(sorted(inside, key=lambda event: event.start_seconds))
