@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 
 from soundloom.audio import AUDIO_SUFFIXES
 from soundloom.corpus import Rejected
+from soundloom.errors import SoundloomError
 
 # Sound that libsndfile cannot open, by the endings of its files: said, rather than passed over.
 UNREADABLE_SUFFIXES = (
@@ -16,6 +20,12 @@ UNREADABLE_SUFFIXES = (
 )  # fmt: skip
 
 READ_FORMATS = "wav, flac, ogg, opus, mp3, aiff, au, caf"
+
+
+# What one archive may grow to: some days of music, and no zip bomb.
+MAX_UNPACKED_BYTES = 16 << 30
+
+COPY_BYTES = 1 << 20
 
 
 def find_audio(
@@ -58,3 +68,58 @@ def _files(root: Path, follow_links: bool) -> Iterator[Path]:
             path = Path(folder, name)
             if not name.startswith(".") and (follow_links or not path.is_symlink()):
                 yield path
+
+
+def unpack_zip(
+    archive: Path, into: Path, place: Callable[[PurePosixPath], PurePosixPath | None]
+) -> tuple[Rejected, ...]:
+    """Unpack members of a zip as plain files below ``into``, and return the ones that could not be.
+
+    ``place`` says where a member goes, relative to ``into``, or ``None`` to leave it out. Members
+    that are links, or placed outside ``into``, are never written.
+
+    Raises :class:`SoundloomError`: not a zip, or it unpacks to more than ``MAX_UNPACKED_BYTES``.
+    """
+    rejected = []
+    bytes_left = MAX_UNPACKED_BYTES
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.infolist():
+                target = None if member.is_dir() else place(PurePosixPath(member.filename))
+                if target is None:
+                    continue
+                try:
+                    bytes_left -= _unpack_member(opened, member, into, target, bytes_left)
+                # RuntimeError: encrypted; NotImplementedError: compressed in a way unknown.
+                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                    reason = f"cannot be unpacked ({error})"
+                    rejected.append(Rejected(f"{archive.name}/{member.filename}", reason))
+    except zipfile.BadZipFile:
+        raise SoundloomError(f"{archive}: not a zip archive, or only a part of one") from None
+    return tuple(rejected)
+
+
+def _unpack_member(
+    opened: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    into: Path,
+    target: PurePosixPath,
+    max_bytes: int,
+) -> int:
+    """Write one member to ``into/target``; returns its size, measured and not as declared."""
+    if target.is_absolute() or ".." in target.parts or "\\" in str(target):
+        raise zipfile.BadZipFile("its path leads out of the archive")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise zipfile.BadZipFile("a link")
+    path = into / target
+    path.parent.mkdir(parents=True, exist_ok=True)
+    n_bytes = 0
+    with opened.open(member) as source, path.open("wb") as sink:
+        while block := source.read(COPY_BYTES):
+            n_bytes += len(block)
+            if n_bytes > max_bytes:
+                raise SoundloomError(
+                    f"{opened.filename}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB"
+                )
+            sink.write(block)
+    return n_bytes
