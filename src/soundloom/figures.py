@@ -27,11 +27,11 @@ MAX_COLUMNS, MAX_ROWS = 800, 256
 # Where the axes lie, as shares of the picture: fixed, so that pictures laid beside each other line
 # up, and so that the listening page can move a playhead over them.
 LEFT, RIGHT, BOTTOM, TOP = 0.09, 0.985, 0.16, 0.91
-HEAT_MAP_RIGHT, COLOUR_BAR_LEFT, COLOUR_BAR_WIDTH = 0.895, 0.905, 0.014
+HEAT_MAP_RIGHT, COLOUR_BAR_LEFT, COLOUR_BAR_WIDTH = 0.91, 0.92, 0.014
 COLOUR_MAP = "magma"
 # On a clear ground, in tones that read on white paper and on a dark page alike.
 INK, ACCENT, GREY, FAINT = "#5a7fb8", "#d9652b", "#75797f", "#8d939c66"
-STYLE: dict[str, Any] = {
+STYLE: Any = {  # Any: matplotlib types every key by name
     "backend": "agg",
     "figure.facecolor": "none",
     "axes.facecolor": "none",

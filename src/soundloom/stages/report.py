@@ -1,0 +1,65 @@
+"""``report``: everything a variant made, on one page to listen to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from soundloom.config import load_config
+from soundloom.corpus import Manifest
+from soundloom.errors import SoundloomError
+from soundloom.report import Sample, Sound, encode_flac, render
+from soundloom.store import read_json, write_text
+
+GENERATED_FOLDER = Path("data/generated")
+HISTORY_FILE = Path("metrics/history.csv")
+REPORT_FILE = Path("reports/listen.html")
+# In the order shown. Each is a dependency of the stage in dvc.yaml.
+METRICS_FILES = {
+    "Generated audio": Path("metrics/generate.json"),
+    "Training": Path("metrics/train.json"),
+    "Spectrogram round trip": Path("metrics/spectrogram.json"),
+    "Clips looked at": Path("metrics/explore.json"),
+}
+
+
+def main() -> None:
+    """Gather samples, parameters and metrics; write ``reports/listen.html``."""
+    params = load_config().model_dump(exclude={"track"})
+    metrics = {title: read_json(path) for title, path in METRICS_FILES.items() if path.exists()}
+    entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
+    samples = [load_sample(entry, GENERATED_FOLDER) for entry in entries]
+    page = render(Manifest.load(), samples, params, metrics, load_history(HISTORY_FILE))
+    write_text(REPORT_FILE, page)
+
+
+def load_sample(entry: dict[str, Any], folder: Path) -> Sample:
+    """Read the sounds and pictures that an entry of ``generated.json`` names."""
+    return Sample(
+        entry=entry,
+        prompt=load_sound(folder, "prompts", entry["prompt"]),
+        generated=load_sound(folder, "samples", entry["name"]),
+        real=load_sound(folder, "real", entry["real"]) if entry["real"] else None,
+    )
+
+
+def load_sound(folder: Path, kind: str, name: str) -> Sound:
+    """Read ``<kind>/<name>.wav`` and, where there is one, ``spectrograms/<name>.png``."""
+    path, picture = folder / kind / f"{name}.wav", folder / "spectrograms" / f"{name}.png"
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise SoundloomError(f"{path}: cannot be read as audio ({error})") from None
+    picture_png = picture.read_bytes() if picture.exists() else None
+    return Sound(encode_flac(samples, rate_hz), len(samples) / rate_hz, picture_png)
+
+
+def load_history(path: Path) -> dict[str, list[float]]:
+    """Read the columns of a CSV of numbers; nothing where the file is absent."""
+    if not path.exists():
+        return {}
+    table = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
+    return {name: table[name].tolist() for name in table.dtype.names}
