@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from recordings import write_odd_recordings
 
+from recordings import write_odd_recordings
 from soundloom.config import Config, parse_config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,21 +28,23 @@ def config(params: dict[str, Any]) -> Config:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: dict[str, Any]) -> Path:
-    """An empty project folder with ``params`` written to it, as working directory.
-
-    A test that changes ``params`` writes them again with :func:`write_params`.
-    """
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder, as working directory; :func:`save_params` gives it params.yaml."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    write_params(params)
     return folder
 
 
-def write_params(params: dict[str, Any]) -> None:
-    """Write params.yaml in the working directory."""
-    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+@pytest.fixture
+def save_params(project: Path) -> Callable[[dict[str, Any]], None]:
+    """Write a document to the project folder's params.yaml."""
+
+    def save(document: dict[str, Any]) -> None:
+        text = yaml.safe_dump(document, sort_keys=False)
+        (project / "params.yaml").write_text(text, encoding="utf-8")
+
+    return save
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
     ``dataset.min_clips`` clips.
     """
     recordings = sorted(collection.recordings, key=lambda recording: recording.name)
+    folder = folder.resolve()  # worker processes may have another working directory
     (folder / config.genre).mkdir(parents=True)
     outcomes = _without_replicas(list(_cut_all(recordings, config, folder)), folder)
     rejected = _rejected(collection, outcomes)

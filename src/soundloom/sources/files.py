@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from soundloom.audio import AUDIO_SUFFIXES
 from soundloom.corpus import Rejected
@@ -113,13 +114,20 @@ def _unpack_member(
         raise zipfile.BadZipFile("a link")
     path = into / target
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with opened.open(member) as source, path.open("wb") as sink:
+            return _copy(source, sink, max_bytes, opened.filename)
+    except BaseException:
+        path.unlink(missing_ok=True)  # half a file may still play
+        raise
+
+
+def _copy(source: IO[bytes], sink: IO[bytes], max_bytes: int, archive: str | None) -> int:
+    """Copy all of ``source``, and return how much that was."""
     n_bytes = 0
-    with opened.open(member) as source, path.open("wb") as sink:
-        while block := source.read(COPY_BYTES):
-            n_bytes += len(block)
-            if n_bytes > max_bytes:
-                raise SoundloomError(
-                    f"{opened.filename}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB"
-                )
-            sink.write(block)
+    while block := source.read(COPY_BYTES):
+        n_bytes += len(block)
+        if n_bytes > max_bytes:
+            raise SoundloomError(f"{archive}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB")
+        sink.write(block)
     return n_bytes

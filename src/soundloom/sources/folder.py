@@ -19,7 +19,8 @@ def collect(config: DatasetConfig) -> Collection:
 
     Raises :class:`SoundloomError`: no such folder, no audio in it, or it is the pipeline's own.
     """
-    root = _root(Path(config.folder.path), config.genre)
+    # Absolute, as worker processes may have another working directory.
+    root = _root(Path(config.folder.path), config.genre).absolute()
     files, rejected = find_audio(root, follow_links=True)
     if not files and not rejected:
         raise SoundloomError(

@@ -57,7 +57,7 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     """
     path = Path(config.gtzan.path) if config.gtzan.path else fetch_from_kaggle()
     rejected: tuple[Rejected, ...] = ()
-    root = path
+    root = path.absolute()
     if path.is_file():
         rejected = unpack_zip(path, work, partial(_place_in_genre, config.genre))
         root = work
@@ -91,15 +91,19 @@ def fetch_from_kaggle() -> Path:
     Raises :class:`SoundloomError` saying how to get the collection by hand.
     """
     import kagglehub  # here, as a local copy does not need it
+    import requests
 
     try:
         _require_answer()
         return Path(kagglehub.dataset_download(HANDLE))
     except Exception as error:  # kagglehub's errors have no base class of their own
         first_line = str(error).strip().partition("\n")[0]
+        reason = f"{type(error).__name__}: {first_line}"
+        if isinstance(error, requests.ConnectionError | requests.Timeout):
+            reason = "no connection"  # its own text is a page long
         raise SoundloomError(
-            f"GTZAN cannot be had from Kaggle ({type(error).__name__}: {first_line}); download it "
-            f"by hand from {ADDRESS} and set dataset.gtzan.path to the zip"
+            f"GTZAN cannot be had from Kaggle ({reason}); download it by hand from {ADDRESS} and "
+            "set dataset.gtzan.path to the zip"
         ) from None
 
 
