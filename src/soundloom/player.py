@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -56,10 +57,9 @@ def _last_words(failed: subprocess.CompletedProcess[str]) -> str:
     return lines[-1].strip() if lines else f"exit status {failed.returncode}"
 
 
-def _play_on_windows(path: Path) -> None:
+def _play_on_windows(path: Path) -> None:  # pragma: no cover
     """Play with the standard library's ``winsound``, which knows WAV only."""
-    import winsound
-
+    winsound = importlib.import_module("winsound")  # Unknown to type checkers elsewhere.
     try:
         winsound.PlaySound(str(path.resolve()), winsound.SND_FILENAME | winsound.SND_NODEFAULT)
     except RuntimeError as error:

@@ -200,7 +200,7 @@ def loss_chart(history: Mapping[str, Sequence[float]]) -> Chart | None:
 
 
 def nice_ticks(low: float, high: float) -> list[float]:
-    """Three to eight round numbers that enclose ``low`` to ``high``."""
+    """A few evenly spaced round numbers that enclose ``low`` to ``high``."""
     span = (high - low) or abs(high) or 1.0
     magnitude = 10.0 ** math.floor(math.log10(span / 3))
     step = next(m * magnitude for m in (1, 2, 5, 10) if span / (m * magnitude) <= 5)

@@ -62,4 +62,4 @@ def load_history(path: Path) -> dict[str, list[float]]:
     if not path.exists():
         return {}
     table = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
-    return {name: table[name].tolist() for name in table.dtype.names}
+    return {name: table[name].tolist() for name in table.dtype.names or ()}
