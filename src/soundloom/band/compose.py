@@ -11,78 +11,27 @@ Rhythms are strings of sixteen sixteenths, one 4/4 bar. ``.`` lets the last symb
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from soundloom.band.lineup import BANDS, Band
-from soundloom.band.theory import PROGRESSIONS, Chord, Key, lowest_at_least
+from soundloom.band.score import (
+    STEPS_PER_BAR,
+    STEPS_PER_BEAT,
+    Clock,
+    Hit,
+    Note,
+    Section,
+    SectionName,
+    Song,
+)
+from soundloom.band.theory import PROGRESSIONS, Key, lowest_at_least
 
-BEATS_PER_BAR = 4
-STEPS_PER_BAR = 16
-STEPS_PER_BEAT = STEPS_PER_BAR // BEATS_PER_BAR
-
-Touch = Literal["open", "muted", "scratch"]
-SectionName = Literal["intro", "verse", "chorus", "solo"]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Note:
-    """One string struck, or one key pressed.
-
-    ``bend_semitones`` is how far below ``midi`` the string starts before it is pulled up.
-    """
-
-    start_seconds: float
-    duration_seconds: float
-    midi: int
-    velocity: float  # 0 to about 1
-    touch: Touch = "open"
-    bend_semitones: float = 0.0
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One stroke on a drum or cymbal: ``drum`` names a voice of ``instruments.drum_kit``."""
-
-    start_seconds: float
-    velocity: float
-    drum: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A stretch of whole bars under one idea; ``harmony`` holds a chord for each bar."""
-
-    name: SectionName
-    first_bar: int
-    harmony: tuple[Chord, ...]
-
-    @property
-    def bars(self) -> range:
-        """Bar numbers, from the start of the song."""
-        return range(self.first_bar, self.first_bar + len(self.harmony))
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Bars and steps → seconds. The tempo never changes; only off-beats may swing."""
-
-    tempo_bpm: float
-    lead_in_seconds: float
-    swing: bool
-
-    def seconds(self, bar: int, step: float = 0.0) -> float:
-        """When a (fractional) sixteenth of a bar falls; swung, an off-beat comes at 2/3 beat."""
-        beat, fraction = divmod(step / STEPS_PER_BEAT, 1.0)
-        if self.swing:
-            fraction = np.interp(fraction, (0.0, 0.5, 1.0), (0.0, 2 / 3, 1.0))
-        beats = bar * BEATS_PER_BAR + beat + float(fraction)
-        return self.lead_in_seconds + beats * 60.0 / self.tempo_bpm
+Event = TypeVar("Event", Note, Hit)
 
 
 @dataclass(frozen=True)
@@ -92,53 +41,6 @@ class Groove:
     kick: str
     snare: str
     swing: bool = False
-
-
-@dataclass(frozen=True)
-class Song:
-    """A finished arrangement. ``left`` and ``right`` are the two takes of the rhythm guitar."""
-
-    band: Band
-    key: Key
-    clock: Clock
-    clip_seconds: float
-    sections: tuple[Section, ...]
-    left: tuple[Note, ...]
-    right: tuple[Note, ...]
-    bass: tuple[Note, ...]
-    lead: tuple[Note, ...]
-    colour: tuple[Note, ...]
-    drums: tuple[Hit, ...]
-
-    @property
-    def beat_seconds(self) -> list[float]:
-        """The beat grid, before the players' human timing."""
-        beat = 60.0 / self.clock.tempo_bpm
-        n_beats = math.ceil((self.clip_seconds - self.clock.lead_in_seconds) / beat)
-        return [self.clock.lead_in_seconds + index * beat for index in range(n_beats)]
-
-    def truth(self) -> dict[str, Any]:
-        """Tempo, key, beats, chords and sections, in JSON types; times in s within the clip."""
-        bars = [(bar, chord) for section in self.sections
-                for bar, chord in zip(section.bars, section.harmony, strict=True)]  # fmt: skip
-        changes = [next(same) for _, same in itertools.groupby(bars, key=lambda entry: entry[1])]
-        return {
-            "tempo_bpm": self.clock.tempo_bpm,
-            "key": self.key.name,
-            "beat_seconds": [round(second, 4) for second in self.beat_seconds],
-            "chords": self._spans([(bar, {"chord": chord.name}) for bar, chord in changes]),
-            "sections": self._spans([(s.first_bar, {"section": s.name}) for s in self.sections]),
-        }
-
-    def _spans(self, marks: Sequence[tuple[int, dict[str, str]]]) -> list[dict[str, Any]]:
-        """Each mark lasts until the next one's bar; the last until the clip ends."""
-        starts = [self.clock.seconds(bar) for bar, _ in marks]
-        ends = [*starts[1:], self.clip_seconds]
-        return [
-            {"start_seconds": round(start, 4), "end_seconds": round(min(end, ends[-1]), 4), **what}
-            for start, end, (_, what) in zip(starts, ends, marks, strict=True)
-            if start < self.clip_seconds
-        ]
 
 
 GROOVES = {
@@ -193,9 +95,12 @@ STRUM_SECONDS = 0.004  # from one string of a chord to the next
 
 
 @dataclass(frozen=True)
-class Material:
-    """The ideas a song is built from, drawn once and repeated as songs do."""
+class Plan:
+    """What is settled before the first note: the frame, and the ideas that a song repeats."""
 
+    band: Band
+    key: Key
+    clock: Clock
     riff: tuple[tuple[int, int, int, bool], ...]  # (step of 32, length, pentatonic step, muted)
     progressions: dict[SectionName, tuple[int, ...]]
     grooves: dict[SectionName, Groove]
@@ -222,25 +127,27 @@ def compose(seed: int, track_index: int, clip_seconds: float) -> Song:
         lead_in_seconds=round(float(rng.uniform(0.05, 0.3)), 3),
         swing=verse_groove.swing,
     )
-    material = _material(band, key, verse_groove, rng)
-    sections = _sections(band, key, material, clock, clip_seconds, rng)
-    guitar, bass, lead, colour, drums = [], [], [], [], []
+    plan = _plan(band, key, clock, verse_groove, rng)
+    sections = _sections(plan, clip_seconds, rng)
+    left: list[Note] = []
+    right: list[Note] = []
+    bass: list[Note] = []
+    lead: list[Note] = []
+    colour: list[Note] = []
+    drums: list[Hit] = []
     for section in sections:
-        guitar += _rhythm_guitar(section, band, key, material, clock)
-        bass += _bass(section, band, key, material, clock)
-        lead += _lead(section, key, material, clock, rng)
-        colour += _colour(section, band, material, clock)
-        drums += _drums(section, band, material, clock, rng)
-    # One guitar alone leaves room in verses; the other take joins when it gets loud.
-    verses = [(clock.seconds(s.bars.start), clock.seconds(s.bars.stop))
-              for s in sections if s.name == "verse"]  # fmt: skip
-    second_take = [
-        note for note in guitar if not any(a <= note.start_seconds < b for a, b in verses)
-    ]
+        guitar = _rhythm_guitar(section, plan)
+        left += guitar
+        # One guitar alone leaves room in verses; the other joins when it gets loud.
+        right += guitar if section.name != "verse" else []
+        bass += _bass(section, plan)
+        lead += _lead(section, plan, rng)
+        colour += _colour(section, plan)
+        drums += _drums(section, plan, rng)
     return Song(
         band, key, clock, clip_seconds, sections,
-        left=_human(guitar, clip_seconds, rng),
-        right=_human(second_take, clip_seconds, rng),
+        left=_human(left, clip_seconds, rng),
+        right=_human(right, clip_seconds, rng),
         bass=_human(bass, clip_seconds, rng),
         lead=_human(lead, clip_seconds, rng),
         colour=_human(colour, clip_seconds, rng),
@@ -268,12 +175,15 @@ def _fitting(rhythms: Iterable[str], swing: bool) -> list[str]:
     return [r for r in rhythms if not swing or all(step % 2 == 0 for step, _, _ in _strokes(r))]
 
 
-def _material(band: Band, key: Key, groove: Groove, rng: np.random.Generator) -> Material:
+def _plan(band: Band, key: Key, clock: Clock, groove: Groove, rng: np.random.Generator) -> Plan:
     others = [GROOVES[name] for name in band.grooves if GROOVES[name].swing == groove.swing]
     loud_groove = _choose(rng, others)
     verse, chorus = (_choose(rng, PROGRESSIONS[key.mode]) for _ in range(2))
     quiet_bass, loud_bass = (_choose(rng, BASS_RHYTHMS) for _ in range(2))
-    return Material(
+    return Plan(
+        band,
+        key,
+        clock,
         riff=_riff(_fitting(RIFF_RHYTHMS, groove.swing), rng),
         progressions={"intro": (0, 0, 0, 0), "verse": verse, "chorus": chorus, "solo": verse},
         grooves={"intro": groove, "verse": groove, "chorus": loud_groove, "solo": loud_groove},
@@ -299,26 +209,18 @@ def _riff(
     return tuple(riff)
 
 
-def _sections(
-    band: Band,
-    key: Key,
-    material: Material,
-    clock: Clock,
-    clip_seconds: float,
-    rng: np.random.Generator,
-) -> tuple[Section, ...]:
+def _sections(plan: Plan, clip_seconds: float, rng: np.random.Generator) -> tuple[Section, ...]:
     """Enough sections to fill the clip; past its end the form goes round again, less the intro."""
     form = _choose(rng, FORMS)
-    bar_seconds = clock.seconds(1) - clock.seconds(0)
+    bar_seconds = plan.clock.seconds(1) - plan.clock.seconds(0)
     sections: list[Section] = []
     bar = 0
     for name in itertools.chain(form, itertools.cycle(form[1:])):
-        if clock.seconds(bar) >= clip_seconds:
+        if plan.clock.seconds(bar) >= clip_seconds:
             break
         n_bars = 2 if name in ("intro", "solo") and bar_seconds > 2.0 else 4
-        with_thirds = _colour_plays(name, band)
-        chord = key.triad if with_thirds else key.power_chord
-        harmony = tuple(chord(degree) for degree in material.progressions[name][:n_bars])
+        chord = plan.key.triad if _colour_plays(name, plan.band) else plan.key.power_chord
+        harmony = tuple(chord(degree) for degree in plan.progressions[name][:n_bars])
         sections.append(Section(name, bar, harmony))
         bar += n_bars
     return tuple(sections)
@@ -330,39 +232,37 @@ def _colour_plays(name: SectionName, band: Band) -> bool:
     )
 
 
-def _riff_notes(
-    section: Section, material: Material, clock: Clock, key: Key, root_midi: int
-) -> list[Note]:
+def _riff_notes(section: Section, plan: Plan, lowest_midi: int) -> list[Note]:
+    clock = plan.clock
+    root_midi = lowest_at_least(plan.key.tonic, lowest_midi)
     return [
         Note(
             clock.seconds(bar, step),
             clock.seconds(bar, step + length) - clock.seconds(bar, step),
-            root_midi + key.pentatonic(height),
+            root_midi + plan.key.pentatonic(height),
             velocity=0.95 if step % STEPS_PER_BEAT == 0 else 0.8,
             touch="muted" if muted else "open",
         )
         for bar in section.bars[::2]
-        for step, length, height, muted in material.riff
+        for step, length, height, muted in plan.riff
     ]
 
 
-def _rhythm_guitar(
-    section: Section, band: Band, key: Key, material: Material, clock: Clock
-) -> list[Note]:
+def _rhythm_guitar(section: Section, plan: Plan) -> list[Note]:
     """The riff in intros, chugs in verses and under solos, chords in choruses."""
     if section.name == "intro":
-        root = lowest_at_least(key.tonic, band.lowest_guitar_midi)
-        riff = _riff_notes(section, material, clock, key, root)
-        fifths = [replace(note, midi=note.midi + 7) for note in riff if band.riff_fifths]
+        riff = _riff_notes(section, plan, plan.band.lowest_guitar_midi)
+        fifths = [replace(note, midi=note.midi + 7) for note in riff if plan.band.riff_fifths]
         return riff + fifths
-    rhythm = material.chord_rhythm if section.name == "chorus" else material.chug_rhythm
+    clock = plan.clock
+    rhythm = plan.chord_rhythm if section.name == "chorus" else plan.chug_rhythm
     return [
         note
         for bar, chord in zip(section.bars, section.harmony, strict=True)
         for step, length, symbol in _strokes(rhythm)
         for note in _guitar_stroke(
             symbol,
-            lowest_at_least(chord.root, band.lowest_guitar_midi),
+            lowest_at_least(chord.root, plan.band.lowest_guitar_midi),
             clock.seconds(bar, step),
             clock.seconds(bar, step + length) - clock.seconds(bar, step),
             on_beat=step % STEPS_PER_BEAT == 0,
@@ -386,15 +286,14 @@ def _guitar_stroke(
     ]
 
 
-def _bass(section: Section, band: Band, key: Key, material: Material, clock: Clock) -> list[Note]:
+def _bass(section: Section, plan: Plan) -> list[Note]:
     """The riff an octave below the guitars, or chord roots with octaves and passing notes."""
-    lowest = band.lowest_guitar_midi - 12
+    lowest = plan.band.lowest_guitar_midi - 12
     if section.name == "intro":
-        root = lowest_at_least(key.tonic, lowest)
-        riff = _riff_notes(section, material, clock, key, root)
-        return [replace(note, touch="open") for note in riff]
-    style = material.bass_rhythms[section.name]
-    kick = material.grooves[section.name].kick
+        return [replace(note, touch="open") for note in _riff_notes(section, plan, lowest)]
+    clock = plan.clock
+    style = plan.bass_rhythms[section.name]
+    kick = plan.grooves[section.name].kick
     rhythm = {"kick": kick.replace("x", "n"), "octaves": "n.n.n.n.n.n.n.n."}.get(style, style)
     notes = []
     following = (*section.harmony[1:], section.harmony[0])
@@ -404,22 +303,21 @@ def _bass(section: Section, band: Band, key: Key, material: Material, clock: Clo
             start, end = clock.seconds(bar, step), clock.seconds(bar, step + length)
             midi = root + 12 if style == "octaves" and step % STEPS_PER_BEAT else root
             if step >= 14 and next_chord != chord:
-                midi = key.scale_step_below(lowest_at_least(next_chord.root, lowest + 1))
+                midi = plan.key.scale_step_below(lowest_at_least(next_chord.root, lowest + 1))
             velocity = 1.0 if step % 8 == 0 else 0.85
             notes.append(Note(start, 0.95 * (end - start), midi, velocity))
     return notes
 
 
-def _lead(
-    section: Section, key: Key, material: Material, clock: Clock, rng: np.random.Generator
-) -> list[Note]:
+def _lead(section: Section, plan: Plan, rng: np.random.Generator) -> list[Note]:
     """A solo of pentatonic licks, the first one repeated; in some choruses, a slow hook."""
-    root = lowest_at_least(key.tonic, 57)
-    if section.name == "chorus" and material.chorus_hook:
+    clock = plan.clock
+    if section.name == "chorus" and plan.chorus_hook:
         return _hook(section, clock)
     if section.name != "solo":
         return []
-    licks = [_lick(key, root, clock.swing, rng) for _ in range(2)]
+    root = lowest_at_least(plan.key.tonic, 57)
+    licks = [_lick(plan.key, root, clock.swing, rng) for _ in range(2)]
     notes = []
     for bar in section.bars:
         is_last = bar == section.bars[-1]
@@ -455,8 +353,9 @@ def _hook(section: Section, clock: Clock) -> list[Note]:
     ]
 
 
-def _colour(section: Section, band: Band, material: Material, clock: Clock) -> list[Note]:
+def _colour(section: Section, plan: Plan) -> list[Note]:
     """Held organ chords, or a clean guitar picking through the chord."""
+    band, clock = plan.band, plan.clock
     if not _colour_plays(section.name, band):
         return []
     notes = []
@@ -473,27 +372,26 @@ def _colour(section: Section, band: Band, material: Material, clock: Clock) -> l
         # Picked strings ring into each other, as fingers stay down for half a bar.
         notes += [
             Note(clock.seconds(bar, 2 * index), bar_seconds / 2, root + tones[tone], 0.8)
-            for index, tone in enumerate(material.arpeggio)
+            for index, tone in enumerate(plan.arpeggio)
         ]
     return notes
 
 
-def _drums(
-    section: Section, band: Band, material: Material, clock: Clock, rng: np.random.Generator
-) -> list[Hit]:
+def _drums(section: Section, plan: Plan, rng: np.random.Generator) -> list[Hit]:
     """Groove, timekeeping cymbal and ghost notes; a crash opens a section and a fill closes it."""
-    groove = material.grooves[section.name]
+    clock = plan.clock
+    groove = plan.grooves[section.name]
     loud = section.name in ("chorus", "solo")
     force = 1.0 if loud else 0.85
-    timekeeper = band.timekeepers[loud]
+    timekeeper = plan.band.timekeepers[loud]
     # At high tempi nobody rides eighths on a big cymbal.
     cymbal_steps = 4 if timekeeper == "crash" or (clock.tempo_bpm > 140 and loud) else 2
     fill = _choose(rng, SWUNG_FILLS if clock.swing else STRAIGHT_FILLS)
     hits = [Hit(clock.seconds(section.first_bar), force, "crash")]
     for bar in section.bars:
         fill_from = STEPS_PER_BAR - len(fill) if bar == section.bars[-1] else STEPS_PER_BAR
-        strokes = [(step, force, "kick") for step, _, _ in _strokes_of("x", groove.kick)]
-        strokes += [(step, force, "snare") for step, _, _ in _strokes_of("x", groove.snare)]
+        strokes = [(step, force, "kick") for step, _, _ in _strokes(groove.kick)]
+        strokes += [(step, force, "snare") for step, _, _ in _strokes(groove.snare)]
         strokes += [
             (step, force * (0.8 if step % 4 == 0 else 0.55), timekeeper)
             for step in range(0, STEPS_PER_BAR, cymbal_steps)
@@ -518,13 +416,6 @@ def _drums(
         if symbol in FILL_VOICES
     ]
     return hits
-
-
-def _strokes_of(symbol: str, rhythm: str) -> list[tuple[int, int, str]]:
-    return [stroke for stroke in _strokes(rhythm) if stroke[2] == symbol]
-
-
-Event = TypeVar("Event", Note, Hit)
 
 
 def _human(

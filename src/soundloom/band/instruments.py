@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from soundloom.band.compose import Hit, Note
 from soundloom.band.lineup import Amp, Kit
+from soundloom.band.score import Hit, Note
 from soundloom.band.synthesis import (
     E_FOLDS_60_DB,
     damped_modes,
@@ -149,7 +149,7 @@ def play_lead(
     for note in notes:
         n_held = round(note.duration_seconds * sample_rate_hz)
         seconds = seconds_axis(n_held + n_release, sample_rate_hz)
-        # The clock integrates the pitch ratio; a semitone upwards at most needs 6 % more string.
+        # Time on the uneven clock is the integral of the pitch's ratio to the written one.
         clock = np.cumsum(2.0 ** (_pitch_curve(note, seconds) / 12.0)) / sample_rate_hz
         fine_hz = BENT_OVERSAMPLING * sample_rate_hz
         n_fine = int(clock[-1] * fine_hz) + 2
@@ -219,10 +219,10 @@ def play_organ(
 
 
 def kick(kit: Kit, sample_rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """A skin that falls to ``kick_hz`` within 50 ms, and the beater's click."""
+    """A skin that falls to ``kick_hz`` within 30 ms, and the beater's click."""
     n_samples = round(0.45 * sample_rate_hz)
-    skin = sweep(4.0 * kit.kick_hz, kit.kick_hz, 0.022, n_samples, sample_rate_hz)
-    skin *= decay(0.38, n_samples, sample_rate_hz)
+    skin = sweep(3.2 * kit.kick_hz, kit.kick_hz, 0.012, n_samples, sample_rate_hz)
+    skin *= decay(0.32, n_samples, sample_rate_hz)
     knock = sweep(1800.0, 300.0, 0.006, n_samples, sample_rate_hz)
     noise = highpass(rng.standard_normal(n_samples), 1500.0, sample_rate_hz)
     click = knock + 0.35 * lowpass(noise, 6000.0, sample_rate_hz)
@@ -282,15 +282,15 @@ def drum_kit(kit: Kit) -> dict[str, Callable[[int, np.random.Generator], np.ndar
     """Each voice of the kit as a function ``(sample_rate_hz, rng)`` → one stroke, peak about 1."""
     tone = kit.cymbal_hz
     return {
-        "kick": lambda rate_hz, rng: 1.25 * kick(kit, rate_hz, rng),
-        "snare": lambda rate_hz, rng: 0.95 * snare(kit, rate_hz, rng),
+        "kick": lambda rate_hz, rng: 1.0 * kick(kit, rate_hz, rng),
+        "snare": lambda rate_hz, rng: 1.2 * snare(kit, rate_hz, rng),
         "high tom": lambda rate_hz, rng: 0.75 * tom(kit.tom_hz[0], rate_hz, rng),
         "middle tom": lambda rate_hz, rng: 0.75 * tom(kit.tom_hz[1], rate_hz, rng),
         "floor tom": lambda rate_hz, rng: 0.85 * tom(kit.tom_hz[2], rate_hz, rng),
-        "hat": lambda rate_hz, rng: 0.26 * cymbal(1.2 * tone, 0.14, 0.9, rate_hz, rng),
-        "open hat": lambda rate_hz, rng: 0.24 * cymbal(1.1 * tone, 0.8, 0.8, rate_hz, rng),
-        "ride": lambda rate_hz, rng: 0.20 * cymbal(0.8 * tone, 1.6, 0.25, rate_hz, rng),
-        "crash": lambda rate_hz, rng: 0.28 * cymbal(0.75 * tone, 2.4, 0.6, rate_hz, rng),
+        "hat": lambda rate_hz, rng: 0.36 * cymbal(1.2 * tone, 0.14, 0.9, rate_hz, rng),
+        "open hat": lambda rate_hz, rng: 0.28 * cymbal(1.1 * tone, 0.8, 0.8, rate_hz, rng),
+        "ride": lambda rate_hz, rng: 0.26 * cymbal(0.8 * tone, 1.6, 0.25, rate_hz, rng),
+        "crash": lambda rate_hz, rng: 0.34 * cymbal(0.75 * tone, 2.4, 0.6, rate_hz, rng),
     }
 
 
@@ -301,13 +301,15 @@ def play_drums(
     track = np.zeros(n_samples)
     voices = drum_kit(kit)
     n_release = round(RELEASE_SECONDS * sample_rate_hz)
+    hat_seconds = [hit.start_seconds for hit in hits if hit.drum.endswith("hat")]
     for drum in sorted({hit.drum for hit in hits}):
         same = [hit for hit in hits if hit.drum == drum]
         takes = [voices[drum](sample_rate_hz, rng) for _ in range(min(N_TAKES, len(same)))]
-        starts = [round(hit.start_seconds * sample_rate_hz) for hit in same]
-        for index, (hit, start) in enumerate(zip(same, starts, strict=True)):
+        for index, hit in enumerate(same):
             stroke = takes[index % len(takes)]
-            if drum == "open hat" and index + 1 < len(same):
-                stroke = released(stroke, starts[index + 1] - start, n_release)
-            mix_in(track, hit.velocity * stroke, start)
+            if drum == "open hat":
+                later = (s - hit.start_seconds for s in hat_seconds if s > hit.start_seconds)
+                open_seconds = min(later, default=len(stroke) / sample_rate_hz)
+                stroke = released(stroke, round(open_seconds * sample_rate_hz), n_release)
+            mix_in(track, hit.velocity * stroke, round(hit.start_seconds * sample_rate_hz))
     return track

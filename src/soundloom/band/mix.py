@@ -6,7 +6,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from soundloom.band import instruments
-from soundloom.band.compose import Song, compose
+from soundloom.band.compose import compose
+from soundloom.band.score import Song
 from soundloom.band.synthesis import (
     active_rms,
     compressed,
@@ -85,11 +86,11 @@ def _levelled(song: Song, parts: list[np.ndarray], sample_rate_hz: int) -> list[
 
 
 def _mastered(mixed: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Subsonic filter, presence, compression, soft clipping, -1 dBFS."""
-    clear = peaking(highpass(mixed, 30.0, sample_rate_hz), 4000.0, 2.0, 0.7, sample_rate_hz)
-    level = clear * (PROGRAM_RMS / max(active_rms(clear, sample_rate_hz), 1e-9))
-    glued = compressed(level, -14.0, 2.5, sample_rate_hz)
+    """Subsonic filter, some weight, compression, soft clipping, -1 dBFS."""
+    weighty = peaking(highpass(mixed, 30.0, sample_rate_hz), 90.0, 2.5, 0.7, sample_rate_hz)
+    level = weighty * (PROGRAM_RMS / max(active_rms(weighty, sample_rate_hz), 1e-9))
+    glued = compressed(level, -14.0, 2.0, sample_rate_hz)
     # Centred once more: a soft clip of lopsided peaks leaves a little direct current.
-    loud = highpass(saturated(glued, 1.6, 0.0, sample_rate_hz), 20.0, sample_rate_hz)
+    loud = highpass(saturated(glued, 1.2, 0.0, sample_rate_hz), 20.0, sample_rate_hz)
     full_scale = 10 ** (PEAK_DBFS / 20)
     return (loud * (full_scale / max(float(np.abs(loud).max()), 1e-9))).astype(np.float32)
