@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,7 +128,3 @@ def test_a_wrong_parameter_ends_the_stage_in_one_line(
     assert result.returncode == 1
     assert result.stderr.startswith("soundloom: error: params.yaml: dataset.source is 'vinyl'")
     assert result.stderr.count("\n") == 1
-
-
-def test_recordings_here_readme_is_no_recording() -> None:
-    assert os.listdir(REPOSITORY / "data" / "recordings") == ["README.md"]  # noqa: PTH208
