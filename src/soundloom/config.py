@@ -8,6 +8,7 @@ no other module computes them anew.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -263,8 +264,8 @@ class Config(_Section):
         if self.window_samples > self.dataset.min_clip_samples:
             raise ValueError(
                 f"pairs.window_frames is {self.pairs.window_frames}; a window of "
-                f"{self.window_samples / self.dataset.sample_rate_hz:.2f} s must fit in the shortest "
-                f"clip (dataset.min_clip_seconds: {self.dataset.min_clip_seconds})"
+                f"{self.window_samples / self.dataset.sample_rate_hz:.2f} s must fit in the "
+                f"shortest clip (dataset.min_clip_seconds: {self.dataset.min_clip_seconds})"
             )
         if self.pairs.split_by == "time" and self.guard_samples < self.spectrogram.n_fft:
             raise ValueError(
@@ -302,7 +303,9 @@ def load_config(path: Path = PARAMS_FILE) -> Config:
 def parse_config(document: Any, origin: str = "params.yaml") -> Config:
     """Check an already parsed document; ``origin`` is the file named in errors."""
     if not isinstance(document, dict):
-        raise SoundloomError(f"{origin}: it must hold the sections {', '.join(Config.model_fields)}")
+        raise SoundloomError(
+            f"{origin}: it must hold the sections {', '.join(Config.model_fields)}"
+        )
     try:
         return Config.model_validate(document)
     except ValidationError as error:
@@ -325,5 +328,5 @@ def _explain_one(fault: Any) -> str:
         case "value_error":  # ours: already names key, value and range within its section
             return f"{key}.{message}" if key else message
         case _:
-            message = message[0].lower() + message[1:]
-            return f"{key} is {fault['input']!r}; {message.replace('input should', 'it must').replace('string should', 'it must')}"
+            allowed = re.sub(r"^\w+ should", "it must", message)
+            return f"{key} is {fault['input']!r}; {allowed}"

@@ -56,8 +56,8 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
     clips = _numbered([clip for outcome in outcomes for clip in outcome.clips], config, folder)
     if len(clips) < config.min_clips:
         raise SoundloomError(
-            f"dataset.min_clips is {config.min_clips}, but {len(recordings)} recordings gave "
-            f"{len(clips)} usable clips{_quoted(rejected)}"
+            f"dataset.min_clips is {config.min_clips}, but the number of usable clips is "
+            f"{len(clips)}, from {len(recordings)} candidates{_quoted(rejected)}"
         )
     return Manifest(config.source, config.genre, config.sample_rate_hz, clips, rejected)
 
@@ -86,9 +86,8 @@ def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: 
     if not parts:
         return Outcome(recording.name, reason=_why_no_clips(samples, config))
     clips = tuple(
-        _write_clip(recording, samples, part, config.sample_rate_hz, folder, file)
+        _write_clip(recording, samples, part, config, folder, f"{prefix}.{number:05d}.wav")
         for number, part in enumerate(parts)
-        for file in [f"{config.genre}/{prefix}.{number:05d}.wav"]
     )
     return Outcome(recording.name, clips, audio_digest(samples))
 
@@ -97,12 +96,13 @@ def _write_clip(
     recording: Recording,
     samples: np.ndarray,
     part: slice,
-    sample_rate_hz: int,
+    config: DatasetConfig,
     folder: Path,
-    file: str,
+    name: str,
 ) -> Clip:
-    """Write one part of a recording, ``(n_samples,)``, to ``folder/file``."""
-    write_audio(folder / file, samples[part], sample_rate_hz)
+    """Write one part of a recording, ``(n_samples,)``, to ``folder/<genre>/name``."""
+    file = f"{config.genre}/{name}"
+    write_audio(folder / file, samples[part], config.sample_rate_hz)
     return Clip(
         file=file,
         recording=recording.name,
@@ -160,6 +160,7 @@ def _rejected(collection: Collection, outcomes: Sequence[Outcome]) -> tuple[Reje
 def _require_readable(
     collection: Collection, outcomes: Sequence[Outcome], rejected: Sequence[Rejected]
 ) -> None:
+    """Raise :class:`SoundloomError` if more than half of what was offered cannot be read."""
     n_unreadable = len(collection.rejected) + sum(outcome.unreadable for outcome in outcomes)
     n_all = len(collection.rejected) + len(outcomes)
     if n_unreadable > n_all / 2:

@@ -279,7 +279,7 @@ def cymbal(
 
 
 def drum_kit(kit: Kit) -> dict[str, Callable[[int, np.random.Generator], np.ndarray]]:
-    """Each voice of the kit as a function ``(sample_rate_hz, rng)`` → one stroke, peak about 1."""
+    """Each voice of the kit as ``(sample_rate_hz, rng)`` → one stroke, as loud as in the kit."""
     tone = kit.cymbal_hz
     return {
         "kick": lambda rate_hz, rng: 1.0 * kick(kit, rate_hz, rng),

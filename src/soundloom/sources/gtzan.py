@@ -110,7 +110,7 @@ def fetch_from_kaggle() -> Path:
 def _require_answer() -> None:
     """Fail soon if Kaggle cannot be reached."""
     import requests
-    from kagglesdk.kaggle_env import get_endpoint, get_env  # type: ignore[import-untyped]
+    from kagglesdk.kaggle_env import get_endpoint, get_env
 
     requests.head(get_endpoint(get_env()), timeout=CONNECT_TIMEOUT_SECONDS)
 

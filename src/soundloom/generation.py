@@ -1,0 +1,91 @@
+"""Trained model + prompt → frames → samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from soundloom.audio import resample, within_full_scale
+from soundloom.config import GenerateConfig
+from soundloom.errors import SoundloomError
+from soundloom.spectrogram import FrameCodec
+
+if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
+    from soundloom.models.base import FrameModel
+
+# Where a continuation is joined to its prompt, the two overlap for this long.
+_CROSSFADE_SECONDS = 0.03
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model made of a prompt."""
+
+    frames: np.ndarray
+    """``(n_frames, n_bins)`` in [0, 1], at the codec's frame rate."""
+    samples: np.ndarray
+    """``(n_samples,)`` float32 in [-1, 1], at ``generate.sample_rate_hz``."""
+
+
+def prompt_frames(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
+    """Frames of a prompt whose analysis windows lie within it at its end.
+
+    ``(n_samples,)`` → ``(n_frames ≥ 1, n_bins)``. The frames after them, half a window's worth,
+    would mix in the padding beyond the end. Raises :class:`SoundloomError` on a prompt shorter than
+    one analysis window.
+    """
+    n_fft, hop = codec.config.n_fft, codec.config.hop_samples
+    if len(samples) < n_fft:
+        raise SoundloomError(
+            f"the prompt has {len(samples)} samples; it must have at least one analysis window "
+            f"({n_fft} samples, {n_fft / codec.sample_rate_hz:.3f} s)"
+        )
+    return codec.encode(samples)[: 1 + (len(samples) - n_fft // 2) // hop]
+
+
+def continue_prompts(
+    model: FrameModel, codec: FrameCodec, prompts: Sequence[np.ndarray], config: GenerateConfig
+) -> list[Continuation]:
+    """Continue each prompt, ``(n_samples,)`` at the codec's rate and all of one length.
+
+    Continuation ``i`` draws from its own generator, seeded by ``(generate.seed, i)``: it stays
+    the same whatever ``n_samples`` asks for beside it. Each has ``config.n_samples_long`` samples.
+    """
+    n_source = math.ceil(config.seconds * codec.sample_rate_hz) + 1
+    frames = model.sample(
+        np.stack([prompt_frames(codec, prompt) for prompt in prompts]),
+        codec.config.n_frames_covering(n_source),
+        temperature=config.temperature,
+        rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
+    )
+    workers = joblib.Parallel(
+        n_jobs=min(config.threads, len(frames)), prefer="threads", return_as="generator"
+    )
+    decoded = workers(joblib.delayed(decode)(codec, some, config, n_source) for some in frames)
+    samples = tqdm(decoded, total=len(frames), desc="phase recovery", unit="sample")
+    return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
+
+
+def decode(
+    codec: FrameCodec, frames: np.ndarray, config: GenerateConfig, n_source: int
+) -> np.ndarray:
+    """Frames → ``(config.n_samples_long,)`` samples at ``config.sample_rate_hz``."""
+    samples = codec.decode(frames, n_source)
+    samples = resample(samples, codec.sample_rate_hz, config.sample_rate_hz)
+    return within_full_scale(samples[: config.n_samples_long])
+
+
+def join(prompt: np.ndarray, continuation: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Prompt, then continuation, crossfaded at equal power; both at ``sample_rate_hz``."""
+    overlap = min(round(_CROSSFADE_SECONDS * sample_rate_hz), len(prompt), len(continuation))
+    fade = np.linspace(0.0, 1.0, overlap, dtype=np.float32)
+    seam = np.sqrt(1.0 - fade) * prompt[len(prompt) - overlap :]
+    seam += np.sqrt(fade) * continuation[:overlap]
+    parts = [prompt[: len(prompt) - overlap], seam, continuation[overlap:]]
+    return within_full_scale(np.concatenate(parts))

@@ -1,0 +1,23 @@
+"""Where every output of the pipeline lies, relative to the project's root (see dvc.yaml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RAW_FOLDER = Path("data/raw")
+MANIFEST_FILE = RAW_FOLDER / "manifest.json"
+FRAMES_FOLDER = Path("data/spectrogram")
+PAIRS_FOLDER = Path("data/pairs")
+GENERATOR_FOLDER = Path("models/generator")
+GENERATED_FOLDER = Path("data/generated")
+
+METRICS_FOLDER = Path("metrics")
+HISTORY_FILE = METRICS_FOLDER / "history.csv"
+
+REPORTS_FOLDER = Path("reports")
+LISTEN_FILE = REPORTS_FOLDER / "listen.html"
+
+
+def metrics_file(stage: str) -> Path:
+    """The numbers a stage reports."""
+    return METRICS_FOLDER / f"{stage}.json"

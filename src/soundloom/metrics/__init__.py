@@ -1,0 +1,1 @@
+"""Arrays → numbers, no files: one module a family of metrics."""

@@ -1,0 +1,100 @@
+"""Stage ``generate``: continue held-out prompts, or the user's own, and write what comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soundloom.audio import resample, write_audio
+from soundloom.config import Config, load_config
+from soundloom.corpus import Manifest
+from soundloom.figures import draw_frames
+from soundloom.generation import Continuation, continue_prompts
+from soundloom.layout import FRAMES_FOLDER, GENERATED_FOLDER, GENERATOR_FOLDER, metrics_file
+from soundloom.metrics.levels import frame_change, peak_dbfs, rms_dbfs
+from soundloom.prompts import Prompt, choose_prompts, read_held_out, read_own
+from soundloom.runtime import start_keras
+from soundloom.spectrogram import FrameCodec, bin_frequencies_hz
+from soundloom.split import load_split
+from soundloom.store import FrameFolder, folder_written_aside, write_json
+
+
+def main() -> None:
+    """Run the stage."""
+    config = load_config()
+    start_keras(config.generate.seed, config.generate.threads)
+    from soundloom.models import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    prompts = _prompts(config, codec.sample_rate_hz)
+    continuations = continue_prompts(
+        model, codec, [prompt.samples for prompt in prompts], config.generate
+    )
+    entries, numbers = [], {}
+    with folder_written_aside(GENERATED_FOLDER) as aside:
+        for number, (prompt, made) in enumerate(zip(prompts, continuations, strict=True)):
+            entries.append(_write(aside, f"{number:02d}", prompt, made, codec, config))
+            numbers[f"sample_{number:02d}"] = _measure(made, prompt, codec)
+        write_json(aside / "generated.json", {"samples": entries})
+    write_json(metrics_file("generate"), numbers)
+
+
+def _prompts(config: Config, rate_hz: int) -> list[Prompt]:
+    wanted = config.generate
+    if wanted.prompt:
+        return [read_own(Path(wanted.prompt), wanted.prompt_seconds, rate_hz)] * wanted.n_samples
+    places = choose_prompts(
+        [part for part in load_split(FrameFolder(FRAMES_FOLDER).split_file) if part.part == "test"],
+        wanted.n_samples,
+        round(wanted.prompt_seconds * rate_hz),
+        round(wanted.seconds * rate_hz),
+    )
+    return read_held_out(places, {clip.name: clip for clip in Manifest.load().clips}, rate_hz)
+
+
+def _write(
+    folder: Path, suffix: str, prompt: Prompt, made: Continuation, codec: FrameCodec, config: Config
+) -> dict[str, Any]:
+    """Write one sample's files; returns its entry in ``generated.json``."""
+    wanted, rate_hz = config.generate, codec.sample_rate_hz
+    path = folder / "samples" / f"sample_{suffix}.wav"
+    write_audio(path, made.samples, wanted.sample_rate_hz, wanted.channels)
+    heard = {"sample": resample(made.samples, wanted.sample_rate_hz, rate_hz)}
+    heard["prompt"] = prompt.samples
+    write_audio(folder / "prompts" / f"prompt_{suffix}.wav", prompt.samples, rate_hz)
+    if prompt.following is not None:
+        heard["real"] = prompt.following
+        write_audio(folder / "real" / f"real_{suffix}.wav", prompt.following, rate_hz)
+    for kind, samples in heard.items():
+        # Drawn from the audio itself, not from the frames the model dreamt of.
+        _draw(folder / "spectrograms" / f"{kind}_{suffix}.png", samples, codec)
+    return {
+        "name": f"sample_{suffix}",
+        "prompt": f"prompt_{suffix}",
+        "real": f"real_{suffix}" if "real" in heard else None,
+        "recording": prompt.recording,
+        "clip": prompt.clip,
+        "offset_seconds": prompt.offset_seconds,
+        "seed": wanted.seed,
+    }
+
+
+def _draw(path: Path, samples: np.ndarray, codec: FrameCodec) -> None:
+    draw_frames(
+        path,
+        codec.encode(samples),
+        bin_frequencies_hz(codec.config, codec.sample_rate_hz),
+        codec.config.frames_per_second(codec.sample_rate_hz),
+    )
+
+
+def _measure(made: Continuation, prompt: Prompt, codec: FrameCodec) -> dict[str, float]:
+    """Levels, and how much the spectrum moves beside how much the prompt's did."""
+    return {
+        "peak_dbfs": peak_dbfs(made.samples),
+        "rms_dbfs": rms_dbfs(made.samples),
+        "frame_change": frame_change(made.frames),
+        "prompt_frame_change": frame_change(codec.encode(prompt.samples)),
+    }

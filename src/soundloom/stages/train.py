@@ -1,0 +1,47 @@
+"""Stage ``train``: fit the model on training windows, keep its best weights and its history."""
+
+from __future__ import annotations
+
+from soundloom.batches import open_batches
+from soundloom.config import load_config
+from soundloom.layout import (
+    FRAMES_FOLDER,
+    GENERATOR_FOLDER,
+    HISTORY_FILE,
+    PAIRS_FOLDER,
+    metrics_file,
+)
+from soundloom.runtime import start_keras
+from soundloom.spectrogram import FrameCodec
+from soundloom.store import (
+    FrameFolder,
+    PairsFolder,
+    folder_written_aside,
+    read_json,
+    write_json,
+    write_rows,
+)
+
+
+def main() -> None:
+    """Run the stage."""
+    config = load_config()
+    start_keras(config.train.seed, config.train.threads)
+    from soundloom.models import build_model, save_generator
+    from soundloom.training import summarise, train
+
+    frames, pairs = FrameFolder(FRAMES_FOLDER), PairsFolder(PAIRS_FOLDER)
+    batches, held_out = (
+        open_batches(
+            frames, pairs, part, config.pairs, batch_size=config.train.batch_size, seed=seed
+        )
+        for part, seed in (("train", config.train.seed), ("validation", None))
+    )
+    codec = FrameCodec.from_json(read_json(frames.codec_file))
+    model = build_model(config.model, codec.config.n_bins)
+    history = train(model, batches, held_out, config.train)
+    with folder_written_aside(GENERATOR_FOLDER) as aside:
+        save_generator(aside, model, codec, config.model)
+    write_rows(HISTORY_FILE, history)
+    summary = summarise(model, history, model.baseline_losses(batches, held_out))
+    write_json(metrics_file("train"), summary)

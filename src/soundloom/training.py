@@ -1,0 +1,101 @@
+"""Gradient descent: batches in, the model with its best weights and the history out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+from tqdm.keras import TqdmCallback
+
+from soundloom.config import TrainConfig
+from soundloom.models.base import FrameModel
+from soundloom.windows import Batches
+
+EpochReport = Callable[[dict[str, float]], None]
+
+
+def train(
+    model: FrameModel,
+    train_batches: Batches,
+    validation_batches: Batches,
+    config: TrainConfig,
+    *,
+    on_epoch: EpochReport | None = None,
+) -> list[dict[str, float]]:
+    """Fit ``model`` in place, leaving it with the weights of its best validation loss.
+
+    Returns a row an epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``learning_rate``;
+    ``on_epoch`` is given each row as it comes.
+    """
+    model.prepare(train_batches)
+    model.network.compile(
+        optimizer=keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0),
+        loss=model.loss(),
+    )
+    history = _History(on_epoch)
+    model.network.fit(
+        _examples(model, train_batches),
+        steps_per_epoch=len(train_batches),
+        validation_data=_examples(model, validation_batches),
+        validation_steps=len(validation_batches),
+        epochs=config.epochs,
+        callbacks=[
+            history,
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss", patience=config.patience, restore_best_weights=True
+            ),
+            TqdmCallback(verbose=0, desc="training"),
+        ],
+        verbose=0,
+    )
+    model.finish(validation_batches)
+    return history.rows
+
+
+def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
+    """The row with the lowest validation loss, the first of equals."""
+    return min(history, key=lambda row: row["val_loss"])
+
+
+def _examples(model: FrameModel, batches: Batches) -> Iterator[tuple[Any, Any]]:
+    epoch = 0
+    while True:
+        yield from map(model.example, batches.epoch(epoch))
+        epoch += 1
+
+
+class _History(keras.callbacks.Callback):
+    """Collects one row an epoch."""
+
+    def __init__(self, on_epoch: EpochReport | None):
+        super().__init__()
+        self.rows: list[dict[str, float]] = []
+        self._on_epoch = on_epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        row = {
+            "epoch": epoch + 1,
+            "loss": float(logs["loss"]),
+            "val_loss": float(logs["val_loss"]),
+            "learning_rate": float(self.model.optimizer.learning_rate),
+        }
+        self.rows.append(row)
+        if self._on_epoch:
+            self._on_epoch(row)
+
+
+def summarise(
+    model: FrameModel, history: list[dict[str, float]], baselines: dict[str, float]
+) -> dict[str, Any]:
+    """The numbers of a training worth comparing, in JSON types."""
+    best = best_epoch(history)
+    return {
+        "epochs": len(history),
+        "best_epoch": best["epoch"],
+        "loss": best["loss"],
+        "val_loss": best["val_loss"],
+        "baseline_val_loss": baselines,
+        "n_parameters": model.network.count_params(),
+    }
