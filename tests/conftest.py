@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
 import yaml
 
@@ -45,6 +46,13 @@ def save_params(project: Path) -> Callable[[dict[str, Any]], None]:
         (project / "params.yaml").write_text(text, encoding="utf-8")
 
     return save
+
+
+@pytest.fixture
+def threads_for_processes() -> Iterator[None]:
+    """Let joblib use threads, to spare a test the seconds that worker processes take to start."""
+    with joblib.parallel_config(backend="threading"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,12 @@ def test_reading_in_blocks_gives_what_reading_at_once_gives(
     np.testing.assert_allclose(resample(music(5, 44_100), 44_100, 22_050), at_once, atol=1e-4)
 
 
+def test_resampling_to_the_same_rate_changes_nothing() -> None:
+    samples = music(1, 22_050)
+    np.testing.assert_array_equal(resample(samples, 22_050, 22_050), samples)
+    assert resample(samples.astype(np.float64), 22_050, 22_050).dtype == np.float32
+
+
 def test_a_level_above_full_scale_is_scaled_down_and_one_below_is_kept(tmp_path: Path) -> None:
     loud = write_recording(tmp_path / "loud.wav", 3 * music(1, 22_050), subtype="FLOAT")
     soft = write_recording(tmp_path / "soft.wav", 0.25 * music(1, 22_050), subtype="FLOAT")
@@ -122,6 +128,7 @@ def test_a_truncated_flac_that_breaks_while_it_is_read_is_unusable(tmp_path: Pat
         (b"These are the lyrics.\n" * 40, "Format not recognised"),
         (b"RIFF\xff\xff\xff\xffWAVEfmt ", "cannot be read as audio"),
         (b"ID3\x04" + bytes(200), "cannot be read as audio"),
+        (b"\xff\xfb\x90\x64" + bytes(60), r"cannot be read as audio \(no audio found"),
     ],
 )
 def test_what_is_no_audio_is_refused_with_file_and_reason(

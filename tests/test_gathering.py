@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +22,7 @@ from soundloom.gathering import gather
 RATE_HZ = 8_000
 
 
-@pytest.fixture(autouse=True)
-def threads_instead_of_processes() -> Iterator[None]:
-    """Spare these tests the start of worker processes; test_stage_download.py has them."""
-    with joblib.parallel_config(backend="threading"):
-        yield
+pytestmark = pytest.mark.usefixtures("threads_for_processes")
 
 
 @pytest.fixture
@@ -144,7 +139,7 @@ def test_too_few_clips_stop_with_their_number_and_the_reasons(
 ) -> None:
     dataset = dataset.model_copy(update={"min_clips": 3})
     offered = Collection((recording("a", 4), recording("b", 0.5)))
-    message = r"min_clips is 3, but 2 recordings gave 2 usable clips\. Left out: b: 0\.50 s long"
+    message = r"is 3, but the number of usable clips is 2, from 2 candidates\. Left out: b: 0\.50 s"
     with pytest.raises(SoundloomError, match=message):
         gather(offered, dataset, tmp_path)
 

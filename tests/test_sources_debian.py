@@ -251,6 +251,7 @@ def apt_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 @needs_apt
 @needs_dpkg
+@pytest.mark.usefixtures("threads_for_processes")
 def test_packages_are_fetched_with_apt_and_become_clips(
     tree: Path,
     project: Path,

@@ -110,6 +110,7 @@ def test_only_the_genre_asked_for_is_unpacked(params: dict[str, Any], gtzan_zip:
 
 
 @pytest.mark.parametrize("as_zip", [True, False])
+@pytest.mark.usefixtures("threads_for_processes")
 def test_its_known_faults_are_left_out(
     project: Path,
     save_params: Callable[[dict[str, Any]], None],

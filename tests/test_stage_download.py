@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import soundfile
@@ -69,10 +70,12 @@ def test_odd_recordings_become_uniform_clips(
     assert str(project) not in text
 
     first = contents(RAW_FOLDER)
-    assert run_stage().returncode == 0
+    with joblib.parallel_config(backend="threading"):
+        download.main()
     assert contents(RAW_FOLDER) == first
 
 
+@pytest.mark.usefixtures("threads_for_processes")
 def test_a_failing_run_leaves_what_was_there_and_nothing_else(
     project: Path, save_params: Save, params: dict[str, Any], odd_recordings: Path
 ) -> None:
@@ -81,11 +84,12 @@ def test_a_failing_run_leaves_what_was_there_and_nothing_else(
     few = str(odd_recordings / "24 bit")
     params["dataset"] |= {"source": "folder", "folder": {"path": few}}
     save_params(params)
-    with pytest.raises(SoundloomError, match="min_clips is 2, but 1 recordings gave 1 usable"):
+    with pytest.raises(SoundloomError, match="is 2, but the number of usable clips is 1"):
         download.main()
     assert contents(project / "data") == {"raw/kept.wav": b"kept"}
 
 
+@pytest.mark.usefixtures("threads_for_processes")
 def test_licence_texts_are_kept_beside_the_clips(
     project: Path,
     save_params: Save,
@@ -106,6 +110,7 @@ def test_licence_texts_are_kept_beside_the_clips(
     assert (RAW_FOLDER / "licences" / "some-songs.txt").read_text() == "Do as you like.\n"
 
 
+@pytest.mark.usefixtures("threads_for_processes")
 def test_the_builtin_corpus_is_cut_to_whole_clips(
     project: Path, save_params: Save, params: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
