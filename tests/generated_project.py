@@ -13,6 +13,7 @@ from soundloom.figures import draw_frames
 from soundloom.store import write_json, write_text
 
 HOSTILE_NAME = '<script>alert(1)</script> & "it\'s" {{ 7 * 7 }}'
+LONG_NAME = "my" + 40 * "_long" + "_riff.wav"
 LONG_LICENCE = "CC BY-SA 3.0\n\nYou are free to <share>."
 
 # Seconds of every sound, in the order of the page.
@@ -46,7 +47,7 @@ def make_project(folder: Path) -> None:
         {
             "samples": [
                 entry("00", real="real_00", recording=HOSTILE_NAME, clip="rock.00001"),
-                entry("01", real=None, recording="my riff.wav", clip=None),
+                entry("01", real=None, recording=LONG_NAME, clip=None),
             ]
         },
     )

@@ -37,7 +37,7 @@ def draw_everything(folder: Path) -> None:
     rate = FRAMES_PER_SECOND
     figures.draw_frames(folder / "frames.png", frames, hertz, rate, colour_label="level")
     figures.draw_decibels(folder / "decibels.png", -80 * frames, hertz, rate)
-    figures.draw_waveform(folder / "waveform.png", samples, 22050, title="cost: $5 and $6_")
+    figures.draw_waveform(folder / "waveform.png", samples, 22050, title="$5 \\frac{ $6_")
     figures.draw_zoom(folder / "zoom.png", samples[:100], 9000, np.array([3, 50]))
     figures.draw_rolloff(folder / "rolloff.png", samples, 22050, 5000 * frames[:100, 0], rate)
     figures.draw_chroma(folder / "chroma.png", frames[:, :12], rate)
