@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from soundloom.config import PairsConfig
+import numpy as np
+
 from soundloom.errors import SoundloomError
 from soundloom.split import Part
 from soundloom.store import FrameFolder, PairsFolder
@@ -10,50 +11,57 @@ from soundloom.windows import Batches, WindowBatches
 
 
 def open_batches(
-    frames: FrameFolder,
-    pairs: PairsFolder,
-    part: Part,
-    config: PairsConfig,
-    *,
-    batch_size: int,
-    seed: int | None,
+    frames: FrameFolder, pairs: PairsFolder, part: Part, *, batch_size: int, seed: int | None
 ) -> Batches:
-    """Batches of one part, the same ones whether ``pairs.format`` is npy or tfrecord.
+    """Batches of one part, the same ones whether ``pairs.format`` was npy or tfrecord.
 
     ``seed=None`` keeps the order of the index, every epoch. Raises :class:`SoundloomError` when
     the part holds no window.
     """
-    index = pairs.index(part)
-    if len(index) == 0:
-        raise SoundloomError(
-            f"the {part} part holds no window of pairs.window_frames ({config.window_frames}) "
-            "frames; use a shorter window, more recordings or a larger fraction"
-        )
-    if config.format == "tfrecord":
-        from soundloom.tensorflow_only import TFRecordBatches
+    description = pairs.description()
+    if description["format"] == "npy":
+        return _memory_mapped(frames, pairs, part, batch_size, seed)
+    from soundloom.tensorflow_only import TFRecordBatches
 
-        return TFRecordBatches(
-            pairs.shards(part),
-            n_windows=len(index),
-            shard_windows=config.shard_windows,
-            batch_size=batch_size,
-            seed=seed,
-        )
-    names = pairs.clip_names()
-    return WindowBatches(
-        lambda number: frames.read(names[number]),
-        index,
-        window_frames=config.window_frames,
+    return TFRecordBatches(
+        pairs.shards(part),
+        n_windows=len(_index(pairs, part)),
+        shard_windows=description["shard_windows"],
         batch_size=batch_size,
-        shard_windows=config.shard_windows,
         seed=seed,
     )
 
 
-def write_shards(frames: FrameFolder, pairs: PairsFolder, part: Part, config: PairsConfig) -> None:
+def write_shards(frames: FrameFolder, pairs: PairsFolder, part: Part) -> None:
     """Copy one part's windows into TFRecord shards, in the order of its index."""
     from soundloom import tensorflow_only
 
-    in_order = config.model_copy(update={"format": "npy"})
-    batches = open_batches(frames, pairs, part, in_order, batch_size=256, seed=None)
-    tensorflow_only.write_shards(pairs.folder, part, batches, config.shard_windows)
+    in_order = _memory_mapped(frames, pairs, part, batch_size=256, seed=None)
+    shard_windows = pairs.description()["shard_windows"]
+    tensorflow_only.write_shards(pairs.folder, part, in_order, shard_windows)
+
+
+def _memory_mapped(
+    frames: FrameFolder, pairs: PairsFolder, part: Part, batch_size: int, seed: int | None
+) -> WindowBatches:
+    description = pairs.description()
+    names = description["clips"]
+    return WindowBatches(
+        lambda number: frames.read(names[number]),
+        _index(pairs, part),
+        window_frames=description["window_frames"],
+        batch_size=batch_size,
+        shard_windows=description["shard_windows"],
+        seed=seed,
+    )
+
+
+def _index(pairs: PairsFolder, part: Part) -> np.ndarray:
+    index = pairs.index(part)
+    if len(index) == 0:
+        raise SoundloomError(
+            f"the {part} part holds no window of pairs.window_frames "
+            f"({pairs.description()['window_frames']}) frames; use a shorter window, more "
+            "recordings or a larger fraction"
+        )
+    return index

@@ -259,6 +259,12 @@ class Config(_Section):
         """Samples left unused on each side of a cut in time."""
         return math.ceil(self.pairs.guard_seconds * self.dataset.sample_rate_hz)
 
+    def with_changes(self, section: str, changes: dict[str, Any]) -> Config:
+        """A copy with some keys of one section changed, checked as a whole file is."""
+        document = self.model_dump()
+        document[section] |= changes
+        return parse_config(document, "options")
+
     @model_validator(mode="after")
     def _agree(self) -> Config:
         if self.window_samples > self.dataset.min_clip_samples:

@@ -16,6 +16,7 @@ HISTORY_FILE = METRICS_FOLDER / "history.csv"
 
 REPORTS_FOLDER = Path("reports")
 LISTEN_FILE = REPORTS_FOLDER / "listen.html"
+RECEIPT_FILE = REPORTS_FOLDER / "tracked.json"
 
 
 def metrics_file(stage: str) -> Path:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import joblib
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
-
-from soundloom.runtime import one_blas_thread
 
 
 def each(
@@ -31,5 +30,6 @@ def each(
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    with one_blas_thread():
+    # OpenBLAS rounds sums differently on another number of threads.
+    with threadpool_limits(1):
         return function(*arguments)

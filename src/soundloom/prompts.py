@@ -63,7 +63,7 @@ def choose_prompts(
         round_number = 0 if spread else number // len(pool)
         spare = stretch.n_samples - prompt_samples
         latest_start = spare - wanted_samples if spare > wanted_samples else spare // 2
-        start = latest_start * round_number // n_rounds
+        start = latest_start * (2 * round_number + 1) // (2 * n_rounds)
         places.append(
             Place(
                 stretch.clip,

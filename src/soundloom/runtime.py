@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 def start_keras(seed: int, threads: int) -> None:
@@ -29,12 +27,3 @@ def start_keras(seed: int, threads: int) -> None:
         from soundloom import tensorflow_only
 
         tensorflow_only.be_deterministic()
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Keep linear algebra on one thread: OpenBLAS rounds differently on another number."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield

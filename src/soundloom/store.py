@@ -138,19 +138,33 @@ class PairsFolder:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def write(self, clip_names: Sequence[str], indices: Mapping[str, np.ndarray]) -> None:
-        """Write the clips that rows number, and each part's ``(n_windows, 2)`` index."""
+    def write(
+        self,
+        clip_names: Sequence[str],
+        indices: Mapping[str, np.ndarray],
+        *,
+        window_frames: int,
+        shard_windows: int,
+        format: str,
+    ) -> None:
+        """Write the clips that rows number, each part's ``(n_windows, 2)`` index, and how to read.
+
+        ``format`` says whether shards of windows lie here too (tfrecord) or not (npy).
+        """
         for part, index in indices.items():
             write_array(self._index_path(part), index)
         document = {
-            "clips": list(clip_names),
+            "format": format,
+            "window_frames": window_frames,
+            "shard_windows": shard_windows,
             "n_windows": {part: len(index) for part, index in indices.items()},
+            "clips": list(clip_names),
         }
         write_json(self.folder / "pairs.json", document)
 
-    def clip_names(self) -> list[str]:
-        """Names of the clips, by number."""
-        return read_json(self.folder / "pairs.json")["clips"]
+    def description(self) -> dict[str, Any]:
+        """``format``, ``window_frames``, ``shard_windows``, ``n_windows``, ``clips`` by number."""
+        return read_json(self.folder / "pairs.json")
 
     def index(self, part: str) -> np.ndarray:
         """Rows (clip number, first frame) of one part, ``(n_windows, 2)`` int32."""

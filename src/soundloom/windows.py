@@ -12,14 +12,14 @@ from typing import Protocol
 
 import numpy as np
 
-from soundloom.config import PairsConfig, SpectrogramConfig
+from soundloom.config import PairsConfig
 from soundloom.split import Part, Stretch
 
 
-def stretch_frames(stretch: Stretch, config: SpectrogramConfig) -> range:
+def stretch_frames(stretch: Stretch, hop_samples: int) -> range:
     """Frames centred within the stretch."""
-    first = -(-stretch.start_sample // config.hop_samples)
-    last = stretch.end_sample // config.hop_samples
+    first = -(-stretch.start_sample // hop_samples)
+    last = stretch.end_sample // hop_samples
     return range(first, last + 1)
 
 
@@ -27,7 +27,7 @@ def index_windows(
     stretches: Sequence[Stretch],
     part: Part,
     clip_names: Sequence[str],
-    spectrogram: SpectrogramConfig,
+    hop_samples: int,
     pairs: PairsConfig,
 ) -> np.ndarray:
     """Every window of one part, ``(n_windows, 2)`` int32 rows of (clip number, first frame).
@@ -40,7 +40,7 @@ def index_windows(
         (number_of[stretch.clip], first)
         for stretch in stretches
         if stretch.part == part
-        for frames in [stretch_frames(stretch, spectrogram)]
+        for frames in [stretch_frames(stretch, hop_samples)]
         for first in range(frames.start, frames.stop - pairs.window_frames, pairs.step_frames)
     ]
     index = np.array(rows, dtype=np.int32).reshape(-1, 2)

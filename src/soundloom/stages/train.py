@@ -32,9 +32,7 @@ def main() -> None:
 
     frames, pairs = FrameFolder(FRAMES_FOLDER), PairsFolder(PAIRS_FOLDER)
     batches, held_out = (
-        open_batches(
-            frames, pairs, part, config.pairs, batch_size=config.train.batch_size, seed=seed
-        )
+        open_batches(frames, pairs, part, batch_size=config.train.batch_size, seed=seed)
         for part, seed in (("train", config.train.seed), ("validation", None))
     )
     codec = FrameCodec.from_json(read_json(frames.codec_file))

@@ -1,0 +1,57 @@
+# `make repro` and `make test` do all set-up: a project-local .venv from requirements.lock, with uv
+# where it is installed and plain pip otherwise. PYTHON chooses the interpreter (3.11 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(BIN):$(PATH)
+# The stages run as `python src/stage.py`; __pycache__ folders beside them would only be noise.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test ui listen lint lock clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: $(READY) ## Run what changed of the pipeline: recordings in, new audio out
+	dvc repro
+
+test: $(READY) ## Run all tests, with the coverage of the core
+	pytest --cov --cov-report=term --cov-fail-under=90
+
+ui: $(READY) ## Serve MLflow on this machine: compare variants and listen
+	soundloom ui
+
+listen: $(READY) ## Open the listening page in the browser
+	dvc repro report
+	python -m webbrowser "file://$(CURDIR)/reports/listen.html"
+
+lint: $(READY) ## Check style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: ## Resolve requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url --quiet --custom-compile-command "make lock" \
+	    --output-file requirements.lock
+
+clean: ## Remove the environment and what tools left behind; keeps data, models and DVC's cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage test-artifacts
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); \
+	    sys.exit(None if ok else "soundloom needs Python 3.11 to 3.13; this is " \
+	    + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	@if command -v uv >/dev/null; then \
+	    uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
+	    uv pip install --quiet --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
+	    uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation -e .; \
+	else \
+	    $(PYTHON) -m venv $(VENV) && \
+	    $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock && \
+	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@

@@ -1,0 +1,121 @@
+"""The ``soundloom`` command: what people do beside ``dvc repro``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from soundloom.config import Config, GenerateConfig, load_config
+from soundloom.errors import SoundloomError, run_or_exit
+from soundloom.layout import GENERATOR_FOLDER
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse the command line and run the command; a user's fault ends in one line, status 1."""
+    parsed = _parser().parse_args(arguments)
+    if parsed.debug:
+        os.environ["SOUNDLOOM_DEBUG"] = "1"
+    run_or_exit(lambda: parsed.command(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="soundloom",
+        description="New music in the genre of your recordings. Run it in the project's root.",
+    )
+    parser.add_argument("--debug", action="store_true", help="print tracebacks")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    generate = commands.add_parser("generate", help="continue a recording with the trained model")
+    generate.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
+    generate.add_argument("--out", type=Path, required=True, help="file to write: .wav or .flac")
+    generate.add_argument("--seconds", type=float, help="length of the continuation")
+    generate.add_argument("--prompt-seconds", type=float, help="how much of its end is heard")
+    generate.add_argument("--temperature", type=float, help="0: the likeliest, 1: as in training")
+    generate.add_argument("--seed", type=int, help="another seed, another continuation")
+    generate.add_argument("--sample-rate-hz", type=int, help="of the file written")
+    generate.add_argument("--channels", type=int, help="1 or 2")
+    generate.add_argument("--joined", action="store_true", help="write the prompt before it")
+    generate.set_defaults(command=_generate)
+
+    play = commands.add_parser("play", help="play an audio file")
+    play.add_argument("file", type=Path)
+    play.set_defaults(command=_play)
+
+    ui = commands.add_parser("ui", help="serve MLflow's page: compare and listen")
+    ui.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
+    ui.add_argument("--port", type=int, default=5000)
+    ui.set_defaults(command=_ui)
+
+    track = commands.add_parser("track", help="keep the variant in this folder as an MLflow run")
+    track.set_defaults(command=_track)
+
+    check = commands.add_parser("check", help="check params.yaml and say what follows from it")
+    check.set_defaults(command=_check)
+    return parser
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    config = _with_options(load_config(), arguments)
+    if arguments.out.suffix not in (".wav", ".flac"):
+        raise SoundloomError(f"--out is {str(arguments.out)!r}; it must end in .wav or .flac")
+
+    from soundloom.audio import resample, write_audio
+    from soundloom.generation import continue_prompts, join
+    from soundloom.prompts import read_own
+    from soundloom.runtime import start_keras
+
+    start_keras(config.seed, config.threads)
+    from soundloom.models import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    prompt = read_own(arguments.prompt, config.prompt_seconds, codec.sample_rate_hz).samples
+    (made,) = continue_prompts(model, codec, [prompt], config)
+    samples = made.samples
+    if arguments.joined:
+        heard = resample(prompt, codec.sample_rate_hz, config.sample_rate_hz)
+        samples = join(heard, samples, config.sample_rate_hz)
+    write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)
+    print(f"{arguments.out}: {len(samples) / config.sample_rate_hz:.2f} s")
+
+
+def _with_options(config: Config, arguments: argparse.Namespace) -> GenerateConfig:
+    """``params.yaml``'s generate section with the options given, checked as if written there."""
+    options: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in (
+            "seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz", "channels",
+        )
+        if getattr(arguments, name) is not None
+    }  # fmt: skip
+    return config.with_changes("generate", options).generate
+
+
+def _play(arguments: argparse.Namespace) -> None:
+    from soundloom.player import play
+
+    play(arguments.file)
+
+
+def _ui(arguments: argparse.Namespace) -> None:
+    from soundloom.tracking import main_root, serve_ui
+
+    serve_ui(main_root(), load_config().track.experiment, arguments.host, arguments.port)
+
+
+def _track(_: argparse.Namespace) -> None:
+    from soundloom.stages import track
+
+    track.main()
+
+
+def _check(_: argparse.Namespace) -> None:
+    config = load_config()
+    rate_hz = config.dataset.sample_rate_hz
+    print(f"params.yaml is valid: {config.dataset.source}, {config.dataset.genre}")
+    print(f"  frames of {config.spectrogram.n_bins} bins, {config.frames_per_second:.3f} a second")
+    print(f"  windows of {config.window_samples / rate_hz:.3f} s")
+    print(f"  {config.generate.n_samples} continuations of {config.generate.seconds} s")

@@ -1,0 +1,140 @@
+"""MLflow, and nothing else here knows MLflow: one run for each variant, and the page to see them.
+
+The store is ``mlflow.db`` and ``mlartifacts/`` in the main repository, also when a variant was made
+in one of DVC's temporary workspaces; ``MLFLOW_TRACKING_URI`` names another.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from soundloom.errors import SoundloomError
+from soundloom.variant import Variant
+
+# Before MLflow is imported, which is when it reads them.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+FINGERPRINT_TAG = "soundloom.fingerprint"
+# What MLflow's REST interface takes in one call.
+_BATCH_METRICS, _BATCH_PARAMS = 1000, 100
+_MAX_PARAM_LENGTH = 6000
+
+
+def main_root() -> Path:
+    """The main repository's root; DVC names it to stages, in temporary workspaces too."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
+class RunStore:
+    """An MLflow experiment: runs found by fingerprint, written whole."""
+
+    def __init__(self, root: Path, experiment: str):
+        """Open the store of the repository at ``root``, creating store and experiment at need."""
+        from mlflow import MlflowClient
+
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+        local = self.uri.startswith("sqlite:")
+        (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+        # Processes that create one database at once would each run its migrations.
+        with FileLock(root / ".dvc" / "tmp" / "mlflow.lock"):
+            self._client = MlflowClient(self.uri)
+            found = self._client.get_experiment_by_name(experiment)
+            if found is not None:
+                self.experiment_id = found.experiment_id
+            else:
+                # Absolute: MLflow's default lies beside whatever process happens to be first.
+                location = (root / "mlartifacts").as_uri() if local else None
+                self.experiment_id = self._client.create_experiment(experiment, location)
+
+    def find(self, fingerprint: str) -> str | None:
+        """Id of the finished run of a variant, or None."""
+        runs = self._client.search_runs(
+            [self.experiment_id],
+            f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.status = 'FINISHED'",
+            max_results=1,
+        )
+        return runs[0].info.run_id if runs else None
+
+    def record(self, variant: Variant) -> str:
+        """Write a variant as one run, unless it has one; returns the run's id."""
+        if run_id := self.find(variant.fingerprint):
+            return run_id
+        run = self._client.create_run(
+            self.experiment_id,
+            run_name=variant.name,
+            tags={**variant.tags, FINGERPRINT_TAG: variant.fingerprint},
+        )
+        run_id = run.info.run_id
+        try:
+            self._log_numbers(run_id, variant)
+            for folder, file in variant.artifacts:
+                self._client.log_artifact(run_id, str(file), folder or None)
+        except BaseException:
+            # A run without its end would be taken for the variant's; the next try begins anew.
+            self._client.delete_run(run_id)
+            raise
+        self._client.set_terminated(run_id)
+        return run_id
+
+    def _log_numbers(self, run_id: str, variant: Variant) -> None:
+        from mlflow.entities import Metric, Param
+
+        now_ms = time.time_ns() // 1_000_000
+        metrics = [Metric(key, value, now_ms, 0) for key, value in variant.metrics.items()]
+        metrics += [
+            Metric(key, value, now_ms, int(row["epoch"]))
+            for row in variant.history
+            for key, value in row.items()
+            if key != "epoch"
+        ]
+        params = [Param(key, value[:_MAX_PARAM_LENGTH]) for key, value in variant.params.items()]
+        for some in _chunks(metrics, _BATCH_METRICS):
+            self._client.log_batch(run_id, metrics=some)
+        for some in _chunks(params, _BATCH_PARAMS):
+            self._client.log_batch(run_id, params=some)
+
+
+def serve_ui(root: Path, experiment: str, host: str, port: int) -> None:
+    """Run MLflow's page until interrupted, with one worker and no job runners.
+
+    Raises :class:`SoundloomError` when the port is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SoundloomError(
+                f"port {port} on {host} cannot be used ({error.strerror}); "
+                "choose another with --port"
+            ) from None
+    store = RunStore(root, experiment)
+    print(f"MLflow: http://{host}:{port}/#/experiments/{store.experiment_id}  (Ctrl+C ends it)")
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        *("--host", host, "--port", str(port)),
+        *("--backend-store-uri", store.uri),
+        *("--default-artifact-root", (root / "mlartifacts").as_uri()),
+    ]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    try:
+        status = subprocess.run(command, env=environment, check=False).returncode
+    except KeyboardInterrupt:
+        return
+    if status:
+        raise SoundloomError(f"MLflow's server ended with status {status}")
+
+
+def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,157 @@
+"""One variant of the pipeline, as its files lie in the workspace: what a run in MLflow holds.
+
+A variant is what ``dvc.lock`` says: the commands, parameters, data and code of every stage, as
+hashes. Its fingerprint is the same however DVC came by the results: run, restored or applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from soundloom.corpus import Manifest
+from soundloom.errors import SoundloomError
+from soundloom.layout import (
+    GENERATED_FOLDER,
+    GENERATOR_FOLDER,
+    HISTORY_FILE,
+    LISTEN_FILE,
+    METRICS_FOLDER,
+    REPORTS_FOLDER,
+)
+from soundloom.store import read_json, read_rows
+
+LOCK_FILE = Path("dvc.lock")
+PARAMS_FILE = Path("params.yaml")
+# The stage that records a variant is no part of it.
+TRACK_STAGE = "track"
+_METRICS_OF = ("explore", "spectrogram", "train", "generate")
+# Folder in MLflow → what it holds. The same paths in every run, so that runs compare side by side.
+_ARTIFACTS = {
+    "": [PARAMS_FILE, Path("dvc.yaml"), LOCK_FILE, LISTEN_FILE],
+    "samples": [GENERATED_FOLDER / "samples"],
+    "prompts": [GENERATED_FOLDER / "prompts"],
+    "real": [GENERATED_FOLDER / "real"],
+    "spectrograms": [GENERATED_FOLDER / "spectrograms"],
+    "explore": [REPORTS_FOLDER / "explore"],
+    "metrics": [METRICS_FOLDER],
+    "model": [GENERATOR_FOLDER],
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Everything worth keeping of one variant."""
+
+    fingerprint: str
+    """sha256 of its stages' entries in ``dvc.lock``."""
+    name: str
+    """The experiment's name, or what its parameters change, for people."""
+    params: Mapping[str, str]
+    """Flattened: ``train.epochs``."""
+    metrics: Mapping[str, float]
+    """Flattened: ``train/val_loss``."""
+    history: tuple[Mapping[str, float], ...]
+    """A row an epoch."""
+    tags: Mapping[str, str]
+    artifacts: tuple[tuple[str, Path], ...]
+    """(folder in MLflow, file here)."""
+
+
+def read_variant() -> Variant:
+    """Read the variant in the working directory, the project's root.
+
+    Raises :class:`SoundloomError` when the pipeline has not been run to its end there.
+    """
+    params = yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))
+    manifest = Manifest.load()
+    metrics = {stage: read_json(METRICS_FOLDER / f"{stage}.json") for stage in _METRICS_OF}
+    stages = _locked_stages()
+    tags = {
+        "source": manifest.source,
+        "genre": manifest.genre,
+        "data": _out_hash(stages, "download"),
+        **_git_tags(),
+    }
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags["dvc.experiment"] = experiment
+    return Variant(
+        fingerprint=hashlib.sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest(),
+        name=experiment or _changed_params(params) or "baseline",
+        params={key: str(value) for key, value in flatten(params, ".")},
+        metrics={key: float(value) for key, value in flatten(metrics, "/") if _is_number(value)},
+        history=tuple(read_rows(HISTORY_FILE)),
+        tags=tags,
+        artifacts=tuple(_artifacts()),
+    )
+
+
+def flatten(document: Mapping[str, Any], separator: str) -> Iterator[tuple[str, Any]]:
+    """``{"a": {"b": 1}}`` → ``("a.b", 1)``, for any depth."""
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            for inner_key, inner_value in flatten(value, separator):
+                yield f"{key}{separator}{inner_key}", inner_value
+        else:
+            yield str(key), value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _locked_stages() -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(LOCK_FILE.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SoundloomError(f"{LOCK_FILE}: no such file; `dvc repro` makes it") from None
+    return {name: stage for name, stage in document["stages"].items() if name != TRACK_STAGE}
+
+
+def _out_hash(stages: Mapping[str, Any], stage: str) -> str:
+    return str(stages[stage]["outs"][0]["md5"])
+
+
+def _artifacts() -> Iterator[tuple[str, Path]]:
+    for folder, paths in _ARTIFACTS.items():
+        for path in paths:
+            if path.is_dir():
+                yield from ((folder, file) for file in sorted(path.rglob("*")) if file.is_file())
+            elif path.exists():
+                yield folder, path
+
+
+def _changed_params(params: Mapping[str, Any]) -> str:
+    """``train.epochs=10 model.lstm.units=64``: what differs from the last commit's params."""
+    committed = _git("show", f"HEAD:./{PARAMS_FILE}")
+    if committed is None:
+        return ""
+    before = dict(flatten(yaml.safe_load(committed), "."))
+    return " ".join(
+        f"{key}={value}" for key, value in flatten(params, ".") if before.get(key, value) != value
+    )
+
+
+def _git_tags() -> dict[str, str]:
+    commit = _git("rev-parse", "HEAD")
+    if commit is None:
+        return {}
+    dirty = _git("status", "--porcelain", "--untracked-files=no")
+    return {"git.commit": commit.strip(), "git.dirty": str(bool(dirty)).lower()}
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints, or None where there is no git, no repository or no such thing in it."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
