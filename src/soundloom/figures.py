@@ -113,7 +113,7 @@ def draw_zoom(
         axes.plot(
             numbers[crossings], samples[crossings], "o", color=ACCENT, label="sign changes here"
         )
-        axes.margins(x=0.01)
+        axes.margins(x=0.01, y=0.2)  # Room above for the legend.
         axes.set_xlabel("sample number")
         axes.set_ylabel("amplitude")
         axes.legend(loc="upper right")
