@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from soundloom.band import instruments
 from soundloom.band.compose import FORMS, GROOVES, compose
 from soundloom.band.instruments import ELECTRIC, StringModel, drum_kit, pluck
-from soundloom.band.lineup import BANDS
+from soundloom.band.lineup import BANDS, Band
 from soundloom.band.mix import perform
 from soundloom.band.score import Clock, Hit, Note
 from soundloom.band.synthesis import (
@@ -35,7 +35,7 @@ from soundloom.band.theory import PITCH_NAMES, SCALES, Chord, Key, lowest_at_lea
 
 RATE_HZ = 22_050
 CLIP_SECONDS = 30.0
-HEARD_TRACKS = (0, 2, 3, 4, 7)  # a song by each of five bands
+HEARD_TRACKS = (0, 2, 3, 7)  # songs by four bands
 HEARD_SECONDS = 20.0
 seeds = st.integers(0, 2**32 - 1)
 track_indices = st.integers(0, 999)
@@ -202,7 +202,7 @@ def test_grooves_are_one_bar_long() -> None:
 # --- sound ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(n_samples=st.integers(1, 3000), rate_hz=rates_hz, seed=st.integers(0, 99))
 def test_damped_modes_are_the_sum_they_stand_for(n_samples: int, rate_hz: int, seed: int) -> None:
     rng = generator(seed)
@@ -225,7 +225,7 @@ def test_modes_above_nyquist_stay_silent() -> None:
     assert not damped_modes(5000.0 * one, one, one, one, 100, 8000).any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(midi=st.integers(28, 84), rate_hz=rates_hz, seed=st.integers(0, 99))
 def test_a_plucked_string_is_in_tune(midi: int, rate_hz: int, seed: int) -> None:
     frequency_hz = midi_to_hz(midi)
@@ -280,7 +280,7 @@ def test_note_ends_do_not_click() -> None:
 
 
 @pytest.mark.parametrize("band", BANDS, ids=lambda band: band.name)
-def test_drums_sound_like_themselves(band) -> None:
+def test_drums_sound_like_themselves(band: Band) -> None:
     strokes = {name: voice(RATE_HZ, generator()) for name, voice in drum_kit(band.kit).items()}
     centroids_hz = {name: centroid_hz(stroke) for name, stroke in strokes.items()}
     assert centroids_hz["kick"] < 250
@@ -384,7 +384,7 @@ def test_decay_times_are_times_to_minus_sixty_db() -> None:
 # --- whole tracks ---------------------------------------------------------------------------
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     seed=seeds,
     index=track_indices,
@@ -427,7 +427,7 @@ def heard() -> dict[int, np.ndarray]:
 
 
 @pytest.mark.parametrize("index", HEARD_TRACKS)
-def test_levels_are_those_of_a_record(heard, index: int) -> None:
+def test_levels_are_those_of_a_record(heard: dict[int, np.ndarray], index: int) -> None:
     samples = heard[index].astype(np.float64)
     rms_dbfs = 10 * np.log10(np.mean(samples**2))
     assert -18.0 < rms_dbfs < -13.5
@@ -448,7 +448,7 @@ def test_levels_are_those_of_a_record(heard, index: int) -> None:
 
 
 @pytest.mark.parametrize("index", HEARD_TRACKS)
-def test_tempo_and_beats_are_true(heard, index: int) -> None:
+def test_tempo_and_beats_are_true(heard: dict[int, np.ndarray], index: int) -> None:
     truth = compose(0, index, HEARD_SECONDS).truth()
     onsets = librosa.onset.onset_strength(y=heard[index], sr=RATE_HZ)
     tempo_bpm = float(librosa.feature.tempo(onset_envelope=onsets, sr=RATE_HZ)[0])
@@ -466,7 +466,7 @@ def test_tempo_and_beats_are_true(heard, index: int) -> None:
     assert strength(0.0) > 1.3 * max(strength(0.25), strength(-0.25), strength(0.4))
 
 
-def test_chord_roots_and_keys_are_heard(heard) -> None:
+def test_chord_roots_and_keys_are_heard(heard: dict[int, np.ndarray]) -> None:
     n_right = n_chords = n_tonics = 0
     for index, samples in heard.items():
         song = compose(0, index, HEARD_SECONDS)
@@ -482,6 +482,6 @@ def test_chord_roots_and_keys_are_heard(heard) -> None:
                 n_chords += 1
                 n_right += int(np.argmax(chroma[:, frames].mean(axis=1)) == root)
         n_tonics += int(song.key.tonic in np.argsort(chroma.mean(axis=1))[-2:])
-    assert n_chords > 30
+    assert n_chords > 25
     assert n_right / n_chords > 0.7  # one in twelve by chance
     assert n_tonics >= len(heard) - 1

@@ -128,6 +128,8 @@ def saturated(x: np.ndarray, gain: float, bias: float, sample_rate_hz: int) -> n
     A bias makes the even harmonics that a symmetric curve lacks (Pakarinen & Yeh 2009, Computer
     Music Journal 33(2)).
     """
+    if not x.any():
+        return x
     fine_hz = sample_rate_hz * math.ceil(SHAPING_RATE_HZ / sample_rate_hz)
     fine = soxr.resample(x.astype(np.float32), sample_rate_hz, fine_hz)
     shaped = np.tanh(np.float32(gain) * fine + np.float32(bias)) - np.tanh(np.float32(bias))
@@ -152,6 +154,8 @@ def reverberated(
 
 def echoed(x: np.ndarray, delay_seconds: float, level: float, sample_rate_hz: int) -> np.ndarray:
     """``x`` with three echoes, each duller and ``level`` times as loud as the one before."""
+    if not x.any():
+        return x
     n_delay = round(delay_seconds * sample_rate_hz)
     wet, tap = x.copy(), x
     for _ in range(3):
