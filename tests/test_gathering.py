@@ -92,6 +92,19 @@ def test_neither_order_nor_parallelism_shows_in_the_result(
     assert len(results[0][1]) == 4  # the other two are replicas
 
 
+def test_worker_processes_of_an_earlier_run_elsewhere_write_to_the_right_folder(
+    dataset: DatasetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    offered = Collection((recording("a", 4, 1), recording("b", 4, 2)))
+    with joblib.parallel_config(backend="loky"):
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            monkeypatch.chdir(tmp_path / name)
+            assert len(gather(offered, dataset, Path("raw")).clips) == 4
+            assert len(list((tmp_path / name).rglob("*.wav"))) == 4
+
+
 def test_of_equal_recordings_the_first_by_name_is_kept(
     dataset: DatasetConfig, tmp_path: Path
 ) -> None:

@@ -228,7 +228,6 @@ def _place_music(member: PurePosixPath) -> PurePosixPath | None:
 def _fetch(packages: Sequence[str], folder: Path) -> list[Path]:
     """Download the packages' files to ``folder``."""
     folder.mkdir()
-    packages = list(dict.fromkeys(packages))
     print(f"fetching {', '.join(packages)} with apt-get", file=sys.stderr)
     options = [word for key, value in APT_OPTIONS.items() for word in ("-o", f"{key}={value}")]
     tool = _run(
