@@ -61,7 +61,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     monkeypatch.chdir(project)
     stage.main()
-    return Reader(stage.REPORT_FILE.read_text(encoding="utf-8"))
+    return Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
 
 
 def test_every_sound_is_inside_bit_for_bit(page: Reader, project: Path) -> None:
@@ -140,7 +140,7 @@ def test_the_same_inputs_give_the_same_bytes(
     pages = []
     for _ in range(2):
         stage.main()
-        pages.append(stage.REPORT_FILE.read_bytes())
+        pages.append(stage.LISTEN_FILE.read_bytes())
     assert pages[0] == pages[1]
     assert str(project).encode() not in pages[0]
 
@@ -153,7 +153,7 @@ def test_without_metrics_history_or_pictures_the_page_still_stands(
         file.unlink()
     monkeypatch.chdir(tmp_path)
     stage.main()
-    page = Reader(stage.REPORT_FILE.read_text(encoding="utf-8"))
+    page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
     assert len(page.all("audio")) == len(SECONDS)
     assert page.all("img") == page.all("svg") == []
     assert "Metrics" not in page.text
@@ -171,7 +171,7 @@ def test_a_missing_or_broken_sound_is_named(
     sound.unlink()
     with pytest.raises(SoundloomError, match=r"real_00\.wav: cannot be read as audio"):
         stage.main()
-    assert not stage.REPORT_FILE.exists()
+    assert not stage.LISTEN_FILE.exists()
 
 
 def test_loss_chart_places_points_between_its_ticks() -> None:

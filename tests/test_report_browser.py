@@ -22,7 +22,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         stage.main()
-    return (folder / stage.REPORT_FILE).as_uri()
+    return (folder / stage.LISTEN_FILE).as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from kagglesdk.kaggle_env import KaggleEnv
 
 from recordings import music, write_recording
 from soundloom.config import parse_config
-from soundloom.corpus import MANIFEST_FILE, Collection, Manifest
+from soundloom.corpus import Collection, Manifest
 from soundloom.errors import SoundloomError
 from soundloom.sources import open_source
 from soundloom.sources.gtzan import HANDLE, rock_artist
@@ -127,7 +127,7 @@ def test_its_known_faults_are_left_out(
         params["dataset"] |= {**source, "genre": genre}
         save_params(params)
         download.main()
-        manifest = Manifest.load(MANIFEST_FILE)
+        manifest = Manifest.load()
         assert {entry.file: entry.reason for entry in manifest.rejected} == rejected
         assert [clip.file for clip in manifest.clips] == [
             f"{genre}/{genre}.{number:05d}.wav" for number in range(3)

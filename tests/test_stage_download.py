@@ -18,8 +18,9 @@ from conftest import REPOSITORY
 from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
 from soundloom.audio import read_audio
 from soundloom.config import DatasetConfig
-from soundloom.corpus import MANIFEST_FILE, RAW_FOLDER, Collection, Manifest
+from soundloom.corpus import Collection, Manifest
 from soundloom.errors import SoundloomError
+from soundloom.layout import MANIFEST_FILE, RAW_FOLDER
 from soundloom.sources import folder
 from soundloom.stages import download
 

@@ -110,10 +110,10 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return soxr.resample(samples.astype(np.float32), from_hz, to_hz, quality="HQ")
 
 
-def within_full_scale(samples: np.ndarray) -> np.ndarray:
-    """Scale down, never up, so that no sample lies outside [-1, 1]."""
+def within_full_scale(samples: np.ndarray, limit: float = 1.0) -> np.ndarray:
+    """Scale down, never up, so that no sample lies outside [-limit, limit]."""
     peak = float(np.abs(samples).max(initial=0.0))
-    return (samples / peak if peak > 1.0 else samples).astype(np.float32)
+    return (samples * (limit / peak) if peak > limit else samples).astype(np.float32)
 
 
 def is_silent(samples: np.ndarray) -> bool:

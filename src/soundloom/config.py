@@ -259,6 +259,18 @@ class Config(_Section):
         """Samples left unused on each side of a cut in time."""
         return math.ceil(self.pairs.guard_seconds * self.dataset.sample_rate_hz)
 
+    @property
+    def max_mels(self) -> int:
+        """Most mel bands that surely hold a bin of the STFT each.
+
+        Bands are narrowest below 1 kHz, where Slaney's mel scale has one mel every 200/3 Hz; a band
+        spans two steps, which must exceed the spacing of the bins.
+        """
+        top_hz = self.dataset.sample_rate_hz / 2
+        top_mel = 15 + 27 * math.log(top_hz / 1000) / math.log(6.4)
+        bin_hz = self.dataset.sample_rate_hz / self.spectrogram.n_fft
+        return math.ceil(2 * (200 / 3) * top_mel / bin_hz) - 2
+
     def with_changes(self, section: str, changes: dict[str, Any]) -> Config:
         """A copy with some keys of one section changed, checked as a whole file is."""
         document = self.model_dump()
@@ -272,6 +284,12 @@ class Config(_Section):
                 f"pairs.window_frames is {self.pairs.window_frames}; a window of "
                 f"{self.window_samples / self.dataset.sample_rate_hz:.2f} s must fit in the "
                 f"shortest clip (dataset.min_clip_seconds: {self.dataset.min_clip_seconds})"
+            )
+        if self.spectrogram.kind == "mel" and self.spectrogram.n_mels > self.max_mels:
+            raise ValueError(
+                f"spectrogram.n_mels is {self.spectrogram.n_mels}; with n_fft "
+                f"{self.spectrogram.n_fft} at {self.dataset.sample_rate_hz} Hz it must be at most "
+                f"{self.max_mels}, or the lowest bands would be empty"
             )
         if self.pairs.split_by == "time" and self.guard_samples < self.spectrogram.n_fft:
             raise ValueError(

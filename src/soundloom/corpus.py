@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from soundloom.layout import MANIFEST_FILE
 from soundloom.store import read_json, write_json
-
-RAW_FOLDER = Path("data/raw")
-MANIFEST_FILE = RAW_FOLDER / "manifest.json"
 
 
 @dataclass(frozen=True)

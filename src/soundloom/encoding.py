@@ -1,4 +1,7 @@
-"""Clips on disk → a fitted codec, a file of frames a clip, and what the round trip loses."""
+"""Clips on disk → a fitted codec, a file of frames a clip, and what the round trip loses.
+
+Workers are given absolute paths: one that is used again keeps the working directory it began in.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ import numpy as np
 from soundloom.audio import read_audio
 from soundloom.config import SpectrogramConfig
 from soundloom.corpus import Clip
-from soundloom.layout import RAW_FOLDER
 from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec, round_trip_errors
 from soundloom.split import Stretch
@@ -22,6 +24,7 @@ _N_ROUND_TRIPS, _ROUND_TRIP_SECONDS = 4, 10
 
 
 def fit_codec(
+    audio_folder: Path,
     clips: Sequence[Clip],
     stretches: Sequence[Stretch],
     config: SpectrogramConfig,
@@ -33,18 +36,45 @@ def fit_codec(
         if stretch.part == "train":
             training[stretch.clip].append(stretch)
     used = [clip for clip in clips if clip.name in training]
-    ranges = each(_level_ranges, used, training, config, sample_rate_hz, desc="level ranges")
+    ranges = each(
+        _level_ranges,
+        used,
+        audio_folder.absolute(),
+        training,
+        config,
+        sample_rate_hz,
+        desc="level ranges",
+    )
     return FrameCodec.fit([found for some in ranges for found in some], config, sample_rate_hz)
 
 
-def encode_clips(clips: Sequence[Clip], codec: FrameCodec, folder: FrameFolder) -> int:
+def encode_clips(
+    audio_folder: Path, clips: Sequence[Clip], codec: FrameCodec, frames_folder: Path
+) -> int:
     """Write every clip's frames; returns how many frames there are in all."""
-    return sum(each(_encode, clips, codec, folder.path, desc="spectrograms"))
+    return sum(
+        each(
+            _encode,
+            clips,
+            audio_folder.absolute(),
+            codec,
+            frames_folder.absolute(),
+            desc="spectrograms",
+        )
+    )
 
 
-def measure_round_trip(clips: Sequence[Clip], codec: FrameCodec) -> dict[str, float]:
+def measure_round_trip(
+    audio_folder: Path, clips: Sequence[Clip], codec: FrameCodec
+) -> dict[str, float]:
     """Mean :func:`~soundloom.spectrogram.round_trip_errors` of a few clips over the corpus."""
-    errors = each(_round_trip, spread(clips, _N_ROUND_TRIPS), codec, desc="round trips")
+    errors = each(
+        _round_trip,
+        spread(clips, _N_ROUND_TRIPS),
+        audio_folder.absolute(),
+        codec,
+        desc="round trips",
+    )
     return {key: float(np.mean([error[key] for error in errors])) for key in errors[0]}
 
 
@@ -56,11 +86,12 @@ def spread(clips: Sequence[Clip], wanted: int) -> list[Clip]:
 
 def _level_ranges(
     clip: Clip,
+    audio_folder: Path,
     training: Mapping[str, Sequence[Stretch]],
     config: SpectrogramConfig,
     sample_rate_hz: int,
 ) -> list[np.ndarray]:
-    samples = read_audio(RAW_FOLDER / clip.file, sample_rate_hz)
+    samples = read_audio(audio_folder / clip.file, sample_rate_hz)
     parts = [samples[part.start_sample : part.end_sample] for part in training[clip.name]]
     return [
         FrameCodec.level_range(part, config, sample_rate_hz)
@@ -69,12 +100,12 @@ def _level_ranges(
     ]
 
 
-def _encode(clip: Clip, codec: FrameCodec, folder: Path) -> int:
-    frames = codec.encode(read_audio(RAW_FOLDER / clip.file, codec.sample_rate_hz))
-    FrameFolder(folder).write(clip.name, frames)
+def _encode(clip: Clip, audio_folder: Path, codec: FrameCodec, frames_folder: Path) -> int:
+    frames = codec.encode(read_audio(audio_folder / clip.file, codec.sample_rate_hz))
+    FrameFolder(frames_folder).write(clip.name, frames)
     return len(frames)
 
 
-def _round_trip(clip: Clip, codec: FrameCodec) -> dict[str, float]:
-    samples = read_audio(RAW_FOLDER / clip.file, codec.sample_rate_hz)
+def _round_trip(clip: Clip, audio_folder: Path, codec: FrameCodec) -> dict[str, float]:
+    samples = read_audio(audio_folder / clip.file, codec.sample_rate_hz)
     return round_trip_errors(samples[: _ROUND_TRIP_SECONDS * codec.sample_rate_hz], codec)

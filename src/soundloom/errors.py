@@ -41,7 +41,7 @@ def exit_with(error: Exception) -> NoReturn:
 
 
 def run_or_exit(action: Callable[[], object]) -> None:
-    """Run ``action``; a :class:`SoundloomError` or an ``OSError`` of its ends as :func:`exit_with`."""
+    """Run ``action``; a :class:`SoundloomError` or ``OSError`` of its ends as :func:`exit_with`."""
     try:
         action()
     except (SoundloomError, OSError) as error:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
 
 # Where a continuation is joined to its prompt, the two overlap for this long.
 _CROSSFADE_SECONDS = 0.03
+# Louder audio is scaled down to this peak, -0.2 dBFS: a sample at full scale looks clipped.
+_LOUDEST = 0.98
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def decode(
     """Frames → ``(config.n_samples_long,)`` samples at ``config.sample_rate_hz``."""
     samples = codec.decode(frames, n_source)
     samples = resample(samples, codec.sample_rate_hz, config.sample_rate_hz)
-    return within_full_scale(samples[: config.n_samples_long])
+    return within_full_scale(samples[: config.n_samples_long], _LOUDEST)
 
 
 def join(prompt: np.ndarray, continuation: np.ndarray, sample_rate_hz: int) -> np.ndarray:
@@ -88,4 +90,4 @@ def join(prompt: np.ndarray, continuation: np.ndarray, sample_rate_hz: int) -> n
     seam = np.sqrt(1.0 - fade) * prompt[len(prompt) - overlap :]
     seam += np.sqrt(fade) * continuation[:overlap]
     parts = [prompt[: len(prompt) - overlap], seam, continuation[overlap:]]
-    return within_full_scale(np.concatenate(parts))
+    return within_full_scale(np.concatenate(parts), _LOUDEST)

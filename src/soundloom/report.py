@@ -103,7 +103,7 @@ def render(
     )
     environment.filters["data_uri"] = _data_uri
     environment.filters["csp_hash"] = _csp_hash
-    source = resources.files("soundloom").joinpath("listen.html.j2").read_text(encoding="utf-8")
+    source = resources.files("soundloom").joinpath("report.html.j2").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         manifest=manifest,
         model=params["model"]["name"],

@@ -203,7 +203,8 @@ def spectral_convergence(reference: np.ndarray, estimate: np.ndarray) -> float:
 
     Source: Sturmel & Daudet 2011.
     """
-    return float(np.linalg.norm(reference - estimate) / max(np.linalg.norm(reference), 1e-12))
+    size = float(np.linalg.norm(reference))
+    return float(np.linalg.norm(reference - estimate)) / max(size, 1e-12)
 
 
 def round_trip_errors(samples: np.ndarray, codec: FrameCodec) -> dict[str, float]:

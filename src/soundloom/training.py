@@ -47,6 +47,7 @@ def train(
             ),
             TqdmCallback(verbose=0, desc="training"),
         ],
+        shuffle=False,  # the batches come shuffled
         verbose=0,
     )
     model.finish(validation_batches)

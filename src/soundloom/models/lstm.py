@@ -111,7 +111,9 @@ class Lstm(FrameModel):
         return np.concatenate(chunks, axis=1)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
-        self.network.save_weights(folder / _WEIGHTS_FILE)
+        # A model never compiled: the optimiser's state would triple the file.
+        bare = keras.Model(self.network.inputs, self.network.outputs)
+        bare.save_weights(folder / _WEIGHTS_FILE)
         np.save(folder / _RESIDUALS_FILE, self._residual_factor, allow_pickle=False)
 
     @classmethod

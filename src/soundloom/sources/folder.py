@@ -7,8 +7,9 @@ from pathlib import Path
 
 from soundloom.audio import read_audio
 from soundloom.config import DatasetConfig
-from soundloom.corpus import RAW_FOLDER, Collection, Recording
+from soundloom.corpus import Collection, Recording
 from soundloom.errors import SoundloomError
+from soundloom.layout import RAW_FOLDER
 from soundloom.sources.files import READ_FORMATS, find_audio, relative_name
 
 

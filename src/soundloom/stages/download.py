@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from soundloom.config import DatasetConfig, load_config
-from soundloom.corpus import MANIFEST_FILE, RAW_FOLDER, Manifest
+from soundloom.corpus import Manifest
 from soundloom.gathering import gather
+from soundloom.layout import MANIFEST_FILE, RAW_FOLDER
 from soundloom.sources import open_source
 from soundloom.store import folder_written_aside, write_text
 

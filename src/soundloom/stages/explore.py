@@ -7,12 +7,10 @@ from pathlib import Path
 from soundloom import figures
 from soundloom.audio import read_audio
 from soundloom.config import ExploreConfig, load_config
-from soundloom.corpus import RAW_FOLDER, Manifest
+from soundloom.corpus import Manifest
 from soundloom.explore import Look, evenly_spread, look_at
+from soundloom.layout import RAW_FOLDER, REPORTS_FOLDER, metrics_file
 from soundloom.store import folder_written_aside, write_json
-
-PICTURES_FOLDER = Path("reports/explore")
-METRICS_FILE = Path("metrics/explore.json")
 
 
 def main() -> None:
@@ -20,7 +18,7 @@ def main() -> None:
     config = load_config().explore
     manifest = Manifest.load()
     numbers = {}
-    with folder_written_aside(PICTURES_FOLDER) as folder:
+    with folder_written_aside(REPORTS_FOLDER / "explore") as folder:
         for position, index in enumerate(evenly_spread(len(manifest.clips), config.n_clips)):
             clip = manifest.clips[index]
             samples = read_audio(RAW_FOLDER / clip.file, manifest.sample_rate_hz)
@@ -29,7 +27,7 @@ def main() -> None:
             name = f"clip_{position:02d}"
             numbers[name] = look.numbers
             draw(look, folder / name, config, clip.name)
-    write_json(METRICS_FILE, numbers)
+    write_json(metrics_file("explore"), numbers)
 
 
 def draw(look: Look, start: Path, config: ExploreConfig, clip: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from soundloom.batches import open_batches, write_shards
 from soundloom.config import load_config
 from soundloom.corpus import Manifest
@@ -18,7 +20,9 @@ def main() -> None:
     stretches = load_split(frames.split_file)
     hop_samples = read_json(frames.codec_file)["config"]["hop_samples"]
     names = [clip.name for clip in Manifest.load().clips]
-    indices = {part: index_windows(stretches, part, names, hop_samples, config) for part in PARTS}
+    indices: dict[str, np.ndarray] = {
+        part: index_windows(stretches, part, names, hop_samples, config) for part in PARTS
+    }
     with folder_written_aside(PAIRS_FOLDER) as aside:
         pairs = PairsFolder(aside)
         pairs.write(

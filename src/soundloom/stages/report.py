@@ -11,18 +11,16 @@ import soundfile
 from soundloom.config import load_config
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
+from soundloom.layout import GENERATED_FOLDER, HISTORY_FILE, LISTEN_FILE, metrics_file
 from soundloom.report import Sample, Sound, encode_flac, render
 from soundloom.store import read_json, write_text
 
-GENERATED_FOLDER = Path("data/generated")
-HISTORY_FILE = Path("metrics/history.csv")
-REPORT_FILE = Path("reports/listen.html")
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
 METRICS_FILES = {
-    "Generated audio": Path("metrics/generate.json"),
-    "Training": Path("metrics/train.json"),
-    "Spectrogram round trip": Path("metrics/spectrogram.json"),
-    "Clips looked at": Path("metrics/explore.json"),
+    "Generated audio": metrics_file("generate"),
+    "Training": metrics_file("train"),
+    "Spectrogram round trip": metrics_file("spectrogram"),
+    "Clips looked at": metrics_file("explore"),
 }
 
 
@@ -33,7 +31,7 @@ def main() -> None:
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
     samples = [load_sample(entry, GENERATED_FOLDER) for entry in entries]
     page = render(Manifest.load(), samples, params, metrics, load_history(HISTORY_FILE))
-    write_text(REPORT_FILE, page)
+    write_text(LISTEN_FILE, page)
 
 
 def load_sample(entry: dict[str, Any], folder: Path) -> Sample:

@@ -31,10 +31,9 @@ def main() -> None:
     from soundloom.training import summarise, train
 
     frames, pairs = FrameFolder(FRAMES_FOLDER), PairsFolder(PAIRS_FOLDER)
-    batches, held_out = (
-        open_batches(frames, pairs, part, batch_size=config.train.batch_size, seed=seed)
-        for part, seed in (("train", config.train.seed), ("validation", None))
-    )
+    size = config.train.batch_size
+    batches = open_batches(frames, pairs, "train", batch_size=size, seed=config.train.seed)
+    held_out = open_batches(frames, pairs, "validation", batch_size=size, seed=None)
     codec = FrameCodec.from_json(read_json(frames.codec_file))
     model = build_model(config.model, codec.config.n_bins)
     history = train(model, batches, held_out, config.train)
