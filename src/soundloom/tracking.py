@@ -47,18 +47,18 @@ class RunStore:
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
         # Processes that create one database at once would each run its migrations.
         with FileLock(root / ".dvc" / "tmp" / "mlflow.lock"):
-            self._client = MlflowClient(self.uri)
-            found = self._client.get_experiment_by_name(experiment)
+            self.client = MlflowClient(self.uri)
+            found = self.client.get_experiment_by_name(experiment)
             if found is not None:
                 self.experiment_id = found.experiment_id
             else:
                 # Absolute: MLflow's default lies beside whatever process happens to be first.
                 location = (root / "mlartifacts").as_uri() if local else None
-                self.experiment_id = self._client.create_experiment(experiment, location)
+                self.experiment_id = self.client.create_experiment(experiment, location)
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
-        runs = self._client.search_runs(
+        runs = self.client.search_runs(
             [self.experiment_id],
             f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.status = 'FINISHED'",
             max_results=1,
@@ -69,7 +69,7 @@ class RunStore:
         """Write a variant as one run, unless it has one; returns the run's id."""
         if run_id := self.find(variant.fingerprint):
             return run_id
-        run = self._client.create_run(
+        run = self.client.create_run(
             self.experiment_id,
             run_name=variant.name,
             tags={**variant.tags, FINGERPRINT_TAG: variant.fingerprint},
@@ -78,12 +78,12 @@ class RunStore:
         try:
             self._log_numbers(run_id, variant)
             for folder, file in variant.artifacts:
-                self._client.log_artifact(run_id, str(file), folder or None)
+                self.client.log_artifact(run_id, str(file), folder or None)
         except BaseException:
             # A run without its end would be taken for the variant's; the next try begins anew.
-            self._client.delete_run(run_id)
+            self.client.delete_run(run_id)
             raise
-        self._client.set_terminated(run_id)
+        self.client.set_terminated(run_id)
         return run_id
 
     def _log_numbers(self, run_id: str, variant: Variant) -> None:
@@ -99,9 +99,9 @@ class RunStore:
         ]
         params = [Param(key, value[:_MAX_PARAM_LENGTH]) for key, value in variant.params.items()]
         for some in _chunks(metrics, _BATCH_METRICS):
-            self._client.log_batch(run_id, metrics=some)
+            self.client.log_batch(run_id, metrics=some)
         for some in _chunks(params, _BATCH_PARAMS):
-            self._client.log_batch(run_id, params=some)
+            self.client.log_batch(run_id, params=some)
 
 
 def serve_ui(root: Path, experiment: str, host: str, port: int) -> None:

@@ -1,0 +1,185 @@
+"""The whole pipeline, run by real DVC in copies of the project, on tiny data."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from projects import Project
+from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
+from soundloom.tracking import RunStore
+
+ALL = ["download", "explore", "spectrogram", "pairs", "train", "generate", "report", "track"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project after its first `dvc repro`. Tests leave it as they find it, or say so."""
+    project = Project.copy(tmp_path_factory.mktemp("built") / "project")
+    assert project.repro() == ALL
+    project.commit("built")
+    return project
+
+
+def test_a_second_run_does_nothing(built: Project) -> None:
+    assert built.repro() == []
+    assert "up to date" in built.run("dvc", "status")
+
+
+def test_generated_audio_is_as_asked(built: Project) -> None:
+    files = sorted((built.folder / "data/generated/samples").iterdir())
+    assert [file.name for file in files] == ["sample_00.wav", "sample_01.wav"]
+    for file in files:
+        info = soundfile.info(file)
+        assert (info.samplerate, info.channels, info.subtype) == (44_100, 1, "PCM_16")
+        samples, _ = soundfile.read(file)
+        assert len(samples) == round(1.5 * 44_100)
+        assert 0.001 < np.abs(samples).max() < 0.99
+    pictures = built.folder / "data/generated/spectrograms"
+    assert {file.name for file in pictures.iterdir()} == {
+        f"{kind}_{number}.png" for kind in ("sample", "prompt", "real") for number in ("00", "01")
+    }
+
+
+def test_prompts_are_audio_no_training_touched(built: Project) -> None:
+    split = json.loads((built.folder / "data/spectrogram/split.json").read_text())
+    part_of = {stretch["clip"]: stretch["part"] for stretch in split}
+    entries = json.loads((built.folder / "data/generated/generated.json").read_text())["samples"]
+    assert [part_of[entry["clip"]] for entry in entries] == ["test", "test"]
+
+
+def test_the_same_commit_gives_the_same_bytes(
+    built: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    again = Project.copy(tmp_path_factory.mktemp("again") / "elsewhere")
+    again.repro()
+    assert again.locked_outs() == built.locked_outs()
+
+
+def test_no_output_names_the_machine(built: Project) -> None:
+    for folder in ("data", "models", "metrics", "reports"):
+        for file in (built.folder / folder).rglob("*"):
+            if file.is_file():
+                assert str(built.folder).encode() not in file.read_bytes(), file
+
+
+def test_temperature_touches_only_what_follows_it(built: Project) -> None:
+    built.change({"generate.temperature": 0.5})
+    assert built.repro() == ["generate", "report", "track"]
+    built.run("git", "checkout", "-q", ".")
+    built.run("dvc", "checkout", "-q")
+
+
+def test_editing_a_module_runs_exactly_the_stages_that_import_it(built: Project) -> None:
+    for module, stages in {
+        "prompts.py": ["generate"],
+        "stages/explore.py": ["explore"],
+        "report.html.j2": ["report"],
+    }.items():
+        path = built.folder / "src/soundloom" / module
+        before = path.read_text(encoding="utf-8")
+        path.write_text(before + "\n", encoding="utf-8")
+        assert built.repro()[: len(stages)] == stages, module
+        assert built.repro() == []
+        path.write_text(before, encoding="utf-8")
+    built.run("git", "checkout", "-q", ".")
+
+
+def test_the_variant_is_one_mlflow_run(built: Project) -> None:
+    store = RunStore(built.folder, "soundloom")
+    receipt = json.loads((built.folder / "reports/tracked.json").read_text())
+    assert receipt["recorded"] is True
+    run_id = store.find(receipt["fingerprint"])
+    assert run_id is not None
+    built.run("soundloom", "track")
+    assert store.find(receipt["fingerprint"]) == run_id
+
+    run = store.client.get_run(run_id)
+    assert run.data.params["train.epochs"] == "2"
+    assert run.data.metrics["train/n_parameters"] > 0
+    curve = store.client.get_metric_history(run_id, "val_loss")
+    assert [point.step for point in curve] == [1, 2]
+    assert re.fullmatch("[0-9a-f]{40}", run.data.tags["git.commit"])
+    folders = {"": set(), "samples": {"sample_00.wav", "sample_01.wav"}}
+    for folder, wanted in folders.items():
+        found = {Path(entry.path).name for entry in store.client.list_artifacts(run_id, folder)}
+        assert wanted <= found
+    top = {entry.path for entry in store.client.list_artifacts(run_id)}
+    assert {"params.yaml", "dvc.yaml", "dvc.lock", "listen.html", "model", "prompts"} <= top
+
+
+def test_the_command_continues_any_recording(built: Project, odd_recordings: Path) -> None:
+    prompt = odd_recordings / "float 5.1 surround.wav"
+    command = ("soundloom", "generate", "--prompt", str(prompt), "--prompt-seconds", "1")
+    options = ("--seconds", "2.5", "--sample-rate-hz", "32000", "--channels", "2", "--seed", "5")
+    for name in ("a.wav", "b.wav", "c.flac"):
+        printed = built.run(*command, *options, "--out", f"new/{name}")
+        assert f"new/{name}: 2.50 s" in printed
+    info = soundfile.info(built.folder / "new/a.wav")
+    assert (info.frames, info.samplerate, info.channels) == (80_000, 32_000, 2)
+    first, second = ((built.folder / "new" / name).read_bytes() for name in ("a.wav", "b.wav"))
+    assert first == second
+    built.run(*command, "--seconds", "1", "--joined", "--out", "new/joined.wav")
+    assert soundfile.info(built.folder / "new/joined.wav").duration == pytest.approx(1.97, abs=0.01)
+    shutil.rmtree(built.folder / "new")
+
+
+def test_what_the_command_refuses(built: Project) -> None:
+    command = ("soundloom", "generate", "--prompt", "none.wav", "--out")
+    printed = built.run(*command, "new.mp3", fails=True)
+    assert printed == ("soundloom: error: --out is 'new.mp3'; it must end in .wav or .flac\n")
+    assert "none.wav" in built.run(*command, "new.wav", fails=True).splitlines()[-1]
+    printed = built.run(*command, "new.wav", "--seconds", "-1", fails=True)
+    assert printed.startswith("soundloom: error: options: generate.seconds is -1.0; it must be")
+    assert not (built.folder / "new.wav").exists()
+
+
+def test_a_wrong_parameter_stops_the_pipeline_before_any_work(built: Project) -> None:
+    built.change({"train.epochs": 3, "generate.channels": 7})
+    printed = built.run("dvc", "repro", fails=True)
+    assert "soundloom: error: params.yaml: generate.channels is 7; it must be" in printed
+    assert "Traceback" not in printed
+    built.run("git", "checkout", "-q", ".")
+    assert built.repro() == []
+
+
+def test_plots_and_metrics_show(built: Project) -> None:
+    built.run("dvc", "plots", "show")
+    page = (built.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "Loss by epoch" in page
+    assert page.count("<img") >= 6
+    shutil.rmtree(built.folder / "dvc_plots")
+    assert "val_loss" in built.run("dvc", "metrics", "show")
+
+
+def test_a_folder_of_odd_recordings_as_an_experiment(built: Project, odd_recordings: Path) -> None:
+    options = {
+        "dataset.source": "folder",
+        "dataset.folder.path": str(odd_recordings),
+        "dataset.min_clip_seconds": "3.0",
+        "pairs.format": "tfrecord",
+        "spectrogram.kind": "stft",
+        "spectrogram.n_fft": "256",
+        "spectrogram.hop_samples": "128",
+        "generate.channels": "2",
+    }
+    settings = [part for key, value in options.items() for part in ("-S", f"{key}={value}")]
+    built.run("dvc", "exp", "run", "--name", "odd", *settings)
+    manifest = json.loads((built.folder / "data/raw/manifest.json").read_text(encoding="utf-8"))
+    used = {clip["recording"] for clip in manifest["clips"]}
+    assert used == {*ODD_BUT_USABLE, TRUNCATED_BUT_USABLE}
+    assert {entry["file"] for entry in manifest["rejected"]} == set(ODD_AND_UNUSABLE)
+    assert soundfile.info(built.folder / "data/generated/samples/sample_01.wav").channels == 2
+    built.run("git", "checkout", "-q", ".")
+    built.run("dvc", "checkout", "-q")
+
+
+def test_dvcs_own_view_of_the_pipeline(built: Project) -> None:
+    assert "track" in built.run("dvc", "dag", "--mermaid")
+    assert set(ALL) <= set(re.findall(r"^(\w+)", built.run("dvc", "stage", "list"), re.MULTILINE))
