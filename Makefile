@@ -5,8 +5,6 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
-# The stages run as `python src/stage.py`; __pycache__ folders beside them would only be noise.
-export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test ui listen lint lock clean
@@ -47,7 +45,7 @@ $(READY): requirements.lock pyproject.toml
 	    + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
 	@if command -v uv >/dev/null; then \
 	    uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
-	    uv pip install --quiet --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
+	    uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
 	    uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation -e .; \
 	else \
 	    $(PYTHON) -m venv $(VENV) && \

@@ -45,7 +45,6 @@ class Project:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@example.org",
             "GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@example.org",
-            "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         self.environment.pop("MLFLOW_TRACKING_URI", None)
 
@@ -81,8 +80,17 @@ class Project:
         assert (done.returncode != 0) == fails, f"{' '.join(command)}\n{done.stdout}"
         return done.stdout
 
+    def restore(self) -> None:
+        """Go back to the last commit, outputs too.
+
+        The receipt of the variant left behind is no part of it: ``track`` looks for its run again.
+        """
+        self.run("git", "checkout", "-q", ".")
+        assert set(self.repro()) <= {"track"}
+        assert self.repro() == []
+
     def repro(self, *options: str) -> list[str]:
-        """``dvc repro``; returns the stages that ran."""
+        """``dvc repro``; returns the stages that ran, not those restored from the run-cache."""
         printed = self.run("dvc", "repro", *options)
         return [
             line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")
