@@ -16,7 +16,7 @@ repro: $(READY) ## Run what changed of the pipeline: recordings in, new audio ou
 	dvc repro
 
 test: $(READY) ## Run all tests, with the coverage of the core
-	pytest --cov --cov-report=term --cov-fail-under=90
+	pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=90
 
 ui: $(READY) ## Serve MLflow on this machine: compare variants and listen
 	soundloom ui

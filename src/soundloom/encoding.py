@@ -1,7 +1,4 @@
-"""Clips on disk → a fitted codec, a file of frames a clip, and what the round trip loses.
-
-Workers are given absolute paths: one that is used again keeps the working directory it began in.
-"""
+"""Clips on disk → a fitted codec, a file of frames a clip, and what the round trip loses."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ def fit_codec(
     ranges = each(
         _level_ranges,
         used,
-        audio_folder.absolute(),
+        audio_folder,
         training,
         config,
         sample_rate_hz,
@@ -56,9 +53,9 @@ def encode_clips(
         each(
             _encode,
             clips,
-            audio_folder.absolute(),
+            audio_folder,
             codec,
-            frames_folder.absolute(),
+            frames_folder,
             desc="spectrograms",
         )
     )
@@ -71,7 +68,7 @@ def measure_round_trip(
     errors = each(
         _round_trip,
         spread(clips, _N_ROUND_TRIPS),
-        audio_folder.absolute(),
+        audio_folder,
         codec,
         desc="round trips",
     )

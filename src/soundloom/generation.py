@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import joblib
 import numpy as np
-from tqdm import tqdm
 
 from soundloom.audio import resample, within_full_scale
 from soundloom.config import GenerateConfig
 from soundloom.errors import SoundloomError
+from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec
 
 if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
@@ -66,16 +65,21 @@ def continue_prompts(
         temperature=config.temperature,
         rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
     )
-    workers = joblib.Parallel(
-        n_jobs=min(config.threads, len(frames)), prefer="threads", return_as="generator"
+    samples = each(
+        decode,
+        frames,
+        codec,
+        config,
+        n_source,
+        desc="phase recovery",
+        unit="sample",
+        jobs=config.threads,
     )
-    decoded = workers(joblib.delayed(decode)(codec, some, config, n_source) for some in frames)
-    samples = tqdm(decoded, total=len(frames), desc="phase recovery", unit="sample")
     return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
 
 
 def decode(
-    codec: FrameCodec, frames: np.ndarray, config: GenerateConfig, n_source: int
+    frames: np.ndarray, codec: FrameCodec, config: GenerateConfig, n_source: int
 ) -> np.ndarray:
     """Frames → ``(config.n_samples_long,)`` samples at ``config.sample_rate_hz``."""
     samples = codec.decode(frames, n_source)

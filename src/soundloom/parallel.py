@@ -18,18 +18,15 @@ def each(
     unit: str = "clip",
     jobs: int | None = None,
 ) -> list[Any]:
-    """``[function(thing, *arguments) for thing in things]`` in worker processes.
+    """``[function(thing, *arguments) for thing in things]`` on threads.
 
-    Each call has one BLAS thread, however many cores the machine has, so that the bytes of the
-    results do not depend on it. ``jobs`` is by default the number of cores.
+    Threads, since what runs here is NumPy's, which lets go of the interpreter, and each worker
+    process would spend seconds importing it. Linear algebra keeps to one thread a call, however
+    many cores the machine has, so that the bytes of the results do not depend on it. ``jobs`` is by
+    default the number of cores.
     """
     jobs = max(1, min(jobs or joblib.cpu_count(), len(things)))
-    workers = joblib.Parallel(n_jobs=jobs, return_as="generator")
-    results = workers(joblib.delayed(_alone)(function, thing, *arguments) for thing in things)
-    return list(tqdm(results, total=len(things), desc=desc, unit=unit))
-
-
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    # OpenBLAS rounds sums differently on another number of threads.
+    workers = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
+    calls = (joblib.delayed(function)(thing, *arguments) for thing in things)
     with threadpool_limits(1):
-        return function(*arguments)
+        return list(tqdm(workers(calls), total=len(things), desc=desc, unit=unit))
