@@ -187,6 +187,7 @@ class LstmConfig(_Section):
 
     units: Annotated[int, Field(ge=1, le=4096)]
     layers: Annotated[int, Field(ge=1, le=8)]
+    input_noise: Annotated[float, Field(ge=0, le=1)]
 
 
 class ModelConfig(_Section):

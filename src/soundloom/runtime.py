@@ -20,6 +20,7 @@ def start_keras(seed: int, threads: int) -> None:
     """
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if "keras" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
     with _quiet_start():

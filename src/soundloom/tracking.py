@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from filelock import FileLock
 
@@ -23,11 +24,15 @@ from soundloom.variant import Variant
 # Before MLflow is imported, which is when it reads them.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+# It tells of every table it creates.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# By default it asks a server that does not answer for four minutes, while the pipeline waits.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 FINGERPRINT_TAG = "soundloom.fingerprint"
 # What MLflow's REST interface takes in one call.
 _BATCH_METRICS, _BATCH_PARAMS = 1000, 100
-_MAX_PARAM_LENGTH = 6000
+_MAX_PARAM_LENGTH, _MAX_NAME_LENGTH = 6000, 250
 
 
 def main_root() -> Path:
@@ -39,7 +44,10 @@ class RunStore:
     """An MLflow experiment: runs found by fingerprint, written whole."""
 
     def __init__(self, root: Path, experiment: str):
-        """Open the store of the repository at ``root``, creating store and experiment at need."""
+        """Open the store of the repository at ``root``, creating store and experiment at need.
+
+        Raises :class:`SoundloomError` when its database cannot be opened or is none.
+        """
         from mlflow import MlflowClient
 
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
@@ -47,6 +55,8 @@ class RunStore:
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
         # Processes that create one database at once would each run its migrations.
         with FileLock(root / ".dvc" / "tmp" / "mlflow.lock"):
+            if local:
+                _check_database(self.uri)
             self.client = MlflowClient(self.uri)
             found = self.client.get_experiment_by_name(experiment)
             if found is not None:
@@ -71,7 +81,7 @@ class RunStore:
             return run_id
         run = self.client.create_run(
             self.experiment_id,
-            run_name=variant.name,
+            run_name=variant.name[:_MAX_NAME_LENGTH],
             tags={**variant.tags, FINGERPRINT_TAG: variant.fingerprint},
         )
         run_id = run.info.run_id
@@ -81,7 +91,8 @@ class RunStore:
                 self.client.log_artifact(run_id, str(file), folder or None)
         except BaseException:
             # A run without its end would be taken for the variant's; the next try begins anew.
-            self.client.delete_run(run_id)
+            with suppress(Exception):  # What broke the run may break this, and is what to tell.
+                self.client.delete_run(run_id)
             raise
         self.client.set_terminated(run_id)
         return run_id
@@ -104,35 +115,48 @@ class RunStore:
             self.client.log_batch(run_id, params=some)
 
 
-def serve_ui(root: Path, experiment: str, host: str, port: int) -> None:
-    """Run MLflow's page until interrupted, with one worker and no job runners.
+def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
+    """Become MLflow's page until interrupted, with one worker and no job runners.
 
-    Raises :class:`SoundloomError` when the port is taken.
+    Raises :class:`SoundloomError` when the port is taken, the store broken or on another server.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise SoundloomError(
-                f"port {port} on {host} cannot be used ({error.strerror}); "
-                "choose another with --port"
+                f"port {port} on {host} cannot be used ({reason}); choose another with --port"
             ) from None
     store = RunStore(root, experiment)
+    if store.uri.startswith("http"):
+        raise SoundloomError(f"MLFLOW_TRACKING_URI is {store.uri}: that server has the page")
     print(f"MLflow: http://{host}:{port}/#/experiments/{store.experiment_id}  (Ctrl+C ends it)")
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        *("--uvicorn-opts", "--log-level warning"),
         *("--host", host, "--port", str(port)),
         *("--backend-store-uri", store.uri),
         *("--default-artifact-root", (root / "mlartifacts").as_uri()),
     ]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # In this process's place: a process less, and signals reach MLflow, which ends its worker.
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)
+
+
+def _check_database(uri: str) -> None:
+    """Open an SQLite database once: MLflow would try again and again for two minutes."""
+    from sqlalchemy import make_url
+
+    path = Path(make_url(uri).database or "")
     try:
-        status = subprocess.run(command, env=environment, check=False).returncode
-    except KeyboardInterrupt:
-        return
-    if status:
-        raise SoundloomError(f"MLflow's server ended with status {status}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise SoundloomError(f"{path}: cannot be used as MLflow's store: {error}") from None
 
 
 def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
