@@ -135,12 +135,17 @@ def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
     print(f"MLflow: http://{host}:{port}/#/experiments/{store.experiment_id}  (Ctrl+C ends it)")
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-        *("--uvicorn-opts", "--log-level warning"),
+        # Not a line for every request, nor a traceback at the end: Ctrl+C reaches it twice.
+        *("--uvicorn-opts", "--log-level critical"),
         *("--host", host, "--port", str(port)),
         *("--backend-store-uri", store.uri),
         *("--default-artifact-root", (root / "mlartifacts").as_uri()),
     ]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+    }
     # In this process's place: a process less, and signals reach MLflow, which ends its worker.
     sys.stdout.flush()
     os.execve(sys.executable, command, environment)

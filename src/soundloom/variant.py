@@ -113,7 +113,12 @@ def _locked_stages() -> dict[str, Any]:
         document = yaml.safe_load(LOCK_FILE.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SoundloomError(f"{LOCK_FILE}: no such file; `dvc repro` makes it") from None
-    return {name: stage for name, stage in document["stages"].items() if name != TRACK_STAGE}
+    except yaml.YAMLError:  # what git leaves of a merge, for one
+        raise SoundloomError(f"{LOCK_FILE}: not valid YAML; `dvc repro` makes it anew") from None
+    stages = document.get("stages") if isinstance(document, dict) else None
+    if not stages or "download" not in stages:
+        raise SoundloomError(f"{LOCK_FILE}: holds no pipeline; `dvc repro` makes it anew")
+    return {name: stage for name, stage in stages.items() if name != TRACK_STAGE}
 
 
 def _out_hash(stages: Mapping[str, Any], stage: str) -> str:
