@@ -116,8 +116,9 @@ class Lstm(FrameModel):
         return np.concatenate(chunks, axis=1)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
-        # A model never compiled: the optimiser's state would triple the file.
-        bare = keras.Model(self.network.inputs, self.network.outputs)
+        # A model never compiled: the optimiser's state would triple the file. It has a name of its
+        # own, as the file holds it and Keras would number it.
+        bare = keras.Model(self.network.inputs, self.network.outputs, name="network")
         bare.save_weights(folder / _WEIGHTS_FILE)
         np.save(folder / _RESIDUALS_FILE, self._residual_factor, allow_pickle=False)
 
