@@ -21,7 +21,9 @@ LOCK: dict[str, Any] = {
             "cmd": "python src/stage.py download",
             "deps": [{"path": "src/stage.py", "hash": "md5", "md5": "c0de", "size": 900}],
             "params": {"params.yaml": {"dataset": {"genre": "rock"}}},
-            "outs": [{"path": "data/raw", "hash": "md5", "md5": "da7a.dir", "size": 9, "nfiles": 2}],
+            "outs": [
+                {"path": "data/raw", "hash": "md5", "md5": "da7a.dir", "size": 9, "nfiles": 2}
+            ],
         },
         "train": {"cmd": "python src/stage.py train", "outs": [{"path": "models", "md5": "30de1"}]},
         "track": {"cmd": "python src/stage.py track", "outs": [{"path": "receipt", "md5": "1"}]},
