@@ -95,6 +95,15 @@ def test_artifacts_lie_under_the_root_wherever_the_stage_runs(
     assert len(list((root / "mlartifacts").glob(f"{run_id}/artifacts/params.yaml"))) == 1
 
 
+def test_what_a_killed_process_left_behind_is_replaced(store: RunStore, variant: Variant) -> None:
+    tags = {"soundloom.fingerprint": variant.fingerprint}
+    left_behind = store.client.create_run(store.experiment_id, tags=tags).info.run_id
+    assert store.find(variant.fingerprint) is None
+    run_id = store.record(variant)
+    assert run_id != left_behind
+    assert runs(store) == [run_id]
+
+
 def test_another_fingerprint_is_another_run(store: RunStore, variant: Variant) -> None:
     first = store.record(variant)
     second = store.record(replace(variant, fingerprint="0" * 64))

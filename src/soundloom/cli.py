@@ -109,7 +109,8 @@ def _ui(arguments: argparse.Namespace) -> None:
 def _track(_: argparse.Namespace) -> None:
     from soundloom.stages import track
 
-    track.main()
+    if not track.main():  # it said why
+        raise SystemExit(1)
 
 
 def _check(_: argparse.Namespace) -> None:

@@ -67,7 +67,7 @@ def continue_prompts(
     )
     samples = each(
         decode,
-        frames,
+        list(frames),
         codec,
         config,
         n_source,

@@ -11,10 +11,9 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from filelock import FileLock
 
@@ -30,9 +29,7 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 FINGERPRINT_TAG = "soundloom.fingerprint"
-# What MLflow's REST interface takes in one call.
-_BATCH_METRICS, _BATCH_PARAMS = 1000, 100
-_MAX_PARAM_LENGTH, _MAX_NAME_LENGTH = 6000, 250
+_MAX_NAME_LENGTH = 250
 
 
 def main_root() -> Path:
@@ -53,8 +50,9 @@ class RunStore:
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
         local = self.uri.startswith("sqlite:")
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(root / ".dvc" / "tmp" / "mlflow.lock")
         # Processes that create one database at once would each run its migrations.
-        with FileLock(root / ".dvc" / "tmp" / "mlflow.lock"):
+        with self._lock:
             if local:
                 _check_database(self.uri)
             self.client = MlflowClient(self.uri)
@@ -68,17 +66,31 @@ class RunStore:
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
-        runs = self.client.search_runs(
-            [self.experiment_id],
-            f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.status = 'FINISHED'",
-            max_results=1,
-        )
-        return runs[0].info.run_id if runs else None
+        found = self._runs(fingerprint, "= 'FINISHED'")
+        return found[0] if found else None
 
     def record(self, variant: Variant) -> str:
-        """Write a variant as one run, unless it has one; returns the run's id."""
-        if run_id := self.find(variant.fingerprint):
-            return run_id
+        """Write a variant as one run, unless it has one; returns the run's id.
+
+        One process of a machine writes at a time, so that two that came by the same variant do not
+        each write it; what a process killed midway left behind is deleted.
+        """
+        with self._lock:
+            if run_id := self.find(variant.fingerprint):
+                return run_id
+            for left_behind in self._runs(variant.fingerprint, "!= 'FINISHED'"):
+                self.client.delete_run(left_behind)
+            return self._write(variant)
+
+    def _runs(self, fingerprint: str, status: str) -> list[str]:
+        """Ids of a variant's runs whose status is as asked."""
+        runs = self.client.search_runs(
+            [self.experiment_id],
+            f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.status {status}",
+        )
+        return [run.info.run_id for run in runs]
+
+    def _write(self, variant: Variant) -> str:
         run = self.client.create_run(
             self.experiment_id,
             run_name=variant.name[:_MAX_NAME_LENGTH],
@@ -108,11 +120,8 @@ class RunStore:
             for key, value in row.items()
             if key != "epoch"
         ]
-        params = [Param(key, value[:_MAX_PARAM_LENGTH]) for key, value in variant.params.items()]
-        for some in _chunks(metrics, _BATCH_METRICS):
-            self.client.log_batch(run_id, metrics=some)
-        for some in _chunks(params, _BATCH_PARAMS):
-            self.client.log_batch(run_id, params=some)
+        params = [Param(key, value) for key, value in variant.params.items()]
+        self.client.log_batch(run_id, metrics=metrics, params=params)
 
 
 def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
@@ -162,8 +171,3 @@ def _check_database(uri: str) -> None:
             database.execute("PRAGMA schema_version")
     except (OSError, sqlite3.Error) as error:
         raise SoundloomError(f"{path}: cannot be used as MLflow's store: {error}") from None
-
-
-def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

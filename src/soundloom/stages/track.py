@@ -11,8 +11,11 @@ from soundloom.tracking import RunStore, main_root
 from soundloom.variant import read_variant
 
 
-def main() -> None:
-    """Run the stage; a store that cannot be written is a warning, never the pipeline's failure."""
+def main() -> bool:
+    """Run the stage; a store that cannot be written is a warning, never the pipeline's failure.
+
+    Returns whether the variant is recorded.
+    """
     variant = read_variant()
     try:
         store = RunStore(main_root(), load_config().track.experiment)
@@ -29,6 +32,7 @@ def main() -> None:
         recorded = True
     # The receipt is what DVC sees of this stage. It names no run: ids differ from store to store.
     write_json(RECEIPT_FILE, {"fingerprint": variant.fingerprint, "recorded": recorded})
+    return recorded
 
 
 def _first_line(error: Exception) -> str:
