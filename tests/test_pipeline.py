@@ -105,7 +105,13 @@ def test_the_variant_is_one_mlflow_run(built: Project) -> None:
     built.run("soundloom", "track")
     assert store.find(receipt["fingerprint"]) == run_id
 
+    # Its training was watched live in the same run; nothing else was left behind.
     run = store.client.get_run(run_id)
+    assert "soundloom.history" in run.data.tags
+    assert run_id in [
+        found.info.run_id for found in store.client.search_runs([store.experiment_id])
+    ]
+    assert not store.client.search_runs([store.experiment_id], "attributes.status != 'FINISHED'")
     assert run.data.params["train.epochs"] == "2"
     assert run.data.metrics["train/n_parameters"] > 0
     curve = store.client.get_metric_history(run_id, "val_loss")

@@ -18,7 +18,7 @@ from generated_project import make_project
 from soundloom.errors import SoundloomError
 from soundloom.store import write_json
 from soundloom.tracking import RunStore, main_root
-from soundloom.variant import Variant
+from soundloom.variant import Dataset, Description, Variant
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -45,11 +45,14 @@ def variant(tmp_path: Path) -> Variant:
     params.write_text("train: {}\n")
     return Variant(
         fingerprint="f" * 64,
-        name="train.epochs=10",
-        params={"train.epochs": "10", "generate.prompt": ""},
+        description=Description(
+            name="train.epochs=10",
+            params={"train.epochs": "10", "generate.prompt": ""},
+            tags={"source": "builtin", "git.dirty": "true"},
+        ),
         metrics={"train/loss": 0.25, "generate/sample_00/peak": 1.0},
         history=({"epoch": 1.0, "loss": 0.5}, {"epoch": 2.0, "loss": 0.25}),
-        tags={"source": "builtin", "git.dirty": "true"},
+        dataset=Dataset("rock (builtin)", "0123.dir"),
         artifacts=(("", params), ("samples", sound)),
     )
 
@@ -74,13 +77,13 @@ def test_everything_reads_back(store: RunStore, variant: Variant) -> None:
     run_id = store.record(variant)
     run = store.client.get_run(run_id)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == variant.name
-    assert run.data.params == variant.params
+    assert run.info.run_name == variant.description.name
+    assert run.data.params == variant.description.params
     assert {key: run.data.metrics[key] for key in variant.metrics} == variant.metrics
     curve = store.client.get_metric_history(run_id, "loss")
     assert [(point.step, point.value) for point in curve] == [(1, 0.5), (2, 0.25)]
     assert "epoch" not in run.data.metrics
-    assert variant.tags.items() <= run.data.tags.items()
+    assert variant.description.tags.items() <= run.data.tags.items()
     read = store.client.download_artifacts(run_id, "samples/sample_00.wav")
     assert Path(read).read_bytes() == b"RIFF"
     assert {entry.path for entry in store.client.list_artifacts(run_id)} == {
@@ -101,6 +104,68 @@ def test_what_a_killed_process_left_behind_is_replaced(store: RunStore, variant:
     assert store.find(variant.fingerprint) is None
     run_id = store.record(variant)
     assert run_id != left_behind
+    assert runs(store) == [run_id]
+
+
+@pytest.fixture
+def training_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a quote in its name, as people's folders have."""
+    folder = tmp_path / "band's folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.usefixtures("training_folder")
+def test_a_run_watched_live_becomes_the_variants(store: RunStore, variant: Variant) -> None:
+    live = store.start_live(variant.description)
+    for number, row in enumerate(variant.history, start=1):
+        live.log_epoch(row)
+        points = store.client.get_metric_history(live.run_id, "loss")
+        assert [point.step for point in points] == list(range(1, number + 1))
+    assert store.client.get_run(live.run_id).info.status == "RUNNING"
+    live.end(variant.history)
+    assert store.record(variant) == live.run_id
+    assert runs(store) == [live.run_id]
+    run = store.client.get_run(live.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["data"] == "0123.dir"
+    assert len(store.client.get_metric_history(live.run_id, "loss")) == 2
+    assert run.inputs is not None
+    assert run.inputs.dataset_inputs[0].dataset.digest == "0123.dir"
+    # A second variant of the same training has a run of its own, with the whole curve.
+    other = store.record(replace(variant, fingerprint="0" * 64))
+    assert other != live.run_id
+    assert len(store.client.get_metric_history(other, "loss")) == 2
+
+
+@pytest.mark.usefixtures("training_folder")
+def test_a_killed_training_leaves_no_second_run(store: RunStore, variant: Variant) -> None:
+    killed = store.start_live(variant.description)
+    killed.log_epoch(variant.history[0])
+    killed.end(None)
+    assert store.client.get_run(killed.run_id).info.status == "KILLED"
+    again = store.start_live(variant.description)
+    assert runs(store) == [again.run_id]
+    again.end(variant.history)
+    assert store.record(variant) == again.run_id
+    assert runs(store) == [again.run_id]
+
+
+def test_a_training_killed_elsewhere_is_replaced_too(
+    store: RunStore, variant: Variant, training_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.start_live(variant.description).end(None)
+    monkeypatch.chdir(training_folder.parent)  # a temporary workspace is another folder every time
+    run_id = store.record(variant)
+    assert runs(store) == [run_id]
+
+
+@pytest.mark.usefixtures("training_folder")
+def test_retraining_a_known_variant_leaves_its_run(store: RunStore, variant: Variant) -> None:
+    run_id = store.record(variant)
+    store.start_live(variant.description).end(variant.history)
+    assert store.record(variant) == run_id
     assert runs(store) == [run_id]
 
 
@@ -137,8 +202,11 @@ def test_a_run_still_being_written_is_not_found(store: RunStore, variant: Varian
 def test_more_and_longer_than_mlflow_takes_at_once(store: RunStore, variant: Variant) -> None:
     many = replace(
         variant,
-        name="n" * 1000,
-        params={**{f"p{n}": str(n) for n in range(250)}, "long": "x" * 10_000},
+        description=Description(
+            name="n" * 1000,
+            params={**{f"p{n}": str(n) for n in range(250)}, "long": "x" * 10_000},
+            tags={},
+        ),
         history=tuple({"epoch": float(n), "loss": 1 / n, "val": 0.5} for n in range(1, 1201)),
     )
     run_id = store.record(many)

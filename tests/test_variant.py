@@ -114,36 +114,55 @@ def test_the_stage_that_tracks_is_no_part_of_the_fingerprint() -> None:
 @pytest.mark.usefixtures("workspace")
 def test_name_is_the_experiments_or_what_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     commit()
-    assert read_variant().name == "baseline"
+    assert read_variant().description.name == "baseline"
     change_params({"train": {"epochs": 10}})
-    assert read_variant().name == "train.epochs=10"
+    assert read_variant().description.name == "train.epochs=10"
     change_params({"generate": {"temperature": 0.5}})
-    assert set(read_variant().name.split()) == {"train.epochs=10", "generate.temperature=0.5"}
+    assert set(read_variant().description.name.split()) == {
+        "train.epochs=10",
+        "generate.temperature=0.5",
+    }
     monkeypatch.setenv("DVC_EXP_NAME", "loud-moth")
     variant = read_variant()
-    assert variant.name == "loud-moth"
-    assert variant.tags["dvc.experiment"] == "loud-moth"
+    assert variant.description.name == "loud-moth"
+    assert variant.description.tags["dvc.experiment"] == "loud-moth"
 
 
 @pytest.mark.usefixtures("workspace")
 def test_tags_say_which_data_and_which_commit() -> None:
     head = commit()
-    tags = read_variant().tags
+    tags = read_variant().description.tags
     assert tags == {
-        "source": "builtin", "genre": "rock", "data": "da7a.dir",
+        "source": "builtin", "genre": "rock",
         "git.commit": head, "git.dirty": "false",
     }  # fmt: skip
     Path("untracked.txt").touch()
-    assert read_variant().tags["git.dirty"] == "false"
+    assert read_variant().description.tags["git.dirty"] == "false"
     change_params({"train": {"epochs": 10}})
-    assert read_variant().tags["git.dirty"] == "true"
+    assert read_variant().description.tags["git.dirty"] == "true"
+
+
+@pytest.mark.usefixtures("workspace")
+def test_the_dataset_has_dvcs_hash() -> None:
+    dataset = read_variant().dataset
+    assert (dataset.name, dataset.digest) == ("rock (builtin)", "da7a.dir")
+
+
+@pytest.mark.usefixtures("workspace")
+def test_tries_at_the_same_are_known_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    commit()
+    attempt = read_variant().description.attempt
+    monkeypatch.setenv("DVC_EXP_NAME", "second-try")
+    assert read_variant().description.attempt == attempt
+    change_params({"train": {"epochs": 10}})
+    assert read_variant().description.attempt != attempt
 
 
 @pytest.mark.usefixtures("workspace")
 def test_outside_git_and_without_git_it_works_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     outside = read_variant()
-    assert outside.name == "baseline"
-    assert set(outside.tags) == {"source", "genre", "data"}
+    assert outside.description.name == "baseline"
+    assert set(outside.description.tags) == {"source", "genre"}
     monkeypatch.setenv("PATH", "")
     assert read_variant() == outside
 
@@ -152,16 +171,16 @@ def test_outside_git_and_without_git_it_works_as_well(monkeypatch: pytest.Monkey
 def test_a_repository_without_a_commit_is_as_good_as_none() -> None:
     git("init", "-q")
     variant = read_variant()
-    assert variant.name == "baseline"
-    assert "git.commit" not in variant.tags
+    assert variant.description.name == "baseline"
+    assert "git.commit" not in variant.description.tags
 
 
 @pytest.mark.usefixtures("workspace")
 def test_params_metrics_and_history_are_flat() -> None:
     variant = read_variant()
-    assert variant.params["train.epochs"] == "50"
-    assert variant.params["dataset.builtin.n_tracks"] == "24"
-    assert variant.params["generate.prompt"] == ""
+    assert variant.description.params["train.epochs"] == "50"
+    assert variant.description.params["dataset.builtin.n_tracks"] == "24"
+    assert variant.description.params["generate.prompt"] == ""
     assert variant.metrics["train/loss"] == 0.123456789
     assert variant.metrics["explore/clip_01/tempo_bpm"] == 118.454
     assert [row["epoch"] for row in variant.history] == [1, 2, 3]

@@ -29,6 +29,11 @@ class UnusableAudio(SoundloomError):
         return f"{os.fspath(self.file)}: {self.reason}"
 
 
+def first_line(error: Exception) -> str:
+    """What an exception of some library says, cut to what fits into a warning."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def exit_with(error: Exception) -> NoReturn:
     """Print ``error`` as one line on standard error and leave with status 1.
 

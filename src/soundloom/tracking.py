@@ -6,19 +6,22 @@ in one of DVC's temporary workspaces; ``MLFLOW_TRACKING_URI`` names another.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
 import sqlite3
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from filelock import FileLock
 
 from soundloom.errors import SoundloomError
-from soundloom.variant import Variant
+from soundloom.variant import Dataset, Description, Variant
 
 # Before MLflow is imported, which is when it reads them.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -29,6 +32,9 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 FINGERPRINT_TAG = "soundloom.fingerprint"
+# Of a run begun by a training: what was tried, where, and, once it ended, the digest of its rows.
+_ATTEMPT_TAG, _WORKSPACE_TAG = "soundloom.attempt", "soundloom.workspace"
+_HISTORY_TAG = "soundloom.history"
 _MAX_NAME_LENGTH = 250
 
 
@@ -66,41 +72,85 @@ class RunStore:
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
-        found = self._runs(fingerprint, "= 'FINISHED'")
+        found = self._runs({FINGERPRINT_TAG: fingerprint}, "= 'FINISHED'")
         return found[0] if found else None
+
+    def start_live(self, description: Description) -> LiveRun:
+        """Start a run for a training that begins in the working directory.
+
+        Runs that earlier tries at the same left behind when they were killed are deleted.
+        """
+        with self._lock:
+            for left_behind in [
+                *self._runs({_ATTEMPT_TAG: description.attempt}, "= 'KILLED'"),
+                *self._runs({_WORKSPACE_TAG: str(Path.cwd())}, "!= 'FINISHED'"),
+            ]:
+                self.client.delete_run(left_behind)
+            tags = {_ATTEMPT_TAG: description.attempt, _WORKSPACE_TAG: str(Path.cwd())}
+            run_id = self._create(description, tags)
+        return LiveRun(self.client, run_id)
 
     def record(self, variant: Variant) -> str:
         """Write a variant as one run, unless it has one; returns the run's id.
 
-        One process of a machine writes at a time, so that two that came by the same variant do not
-        each write it; what a process killed midway left behind is deleted.
+        The run of its training, if that was watched live, becomes the variant's. One process of a
+        machine writes at a time, so that two that came by the same variant do not each write it;
+        what a process killed midway left behind is deleted.
         """
         with self._lock:
-            if run_id := self.find(variant.fingerprint):
-                return run_id
-            for left_behind in self._runs(variant.fingerprint, "!= 'FINISHED'"):
+            live = self._runs(
+                {_WORKSPACE_TAG: str(Path.cwd()), _HISTORY_TAG: _digest(variant.history)},
+                "= 'RUNNING'",
+            )
+            found = self.find(variant.fingerprint)
+            adopted = live.pop() if live and not found else None
+            for left_behind in [
+                *live,
+                *self._runs({_ATTEMPT_TAG: variant.description.attempt}, "= 'KILLED'"),
+                *self._runs({FINGERPRINT_TAG: variant.fingerprint}, "!= 'FINISHED'"),
+            ]:
                 self.client.delete_run(left_behind)
-            return self._write(variant)
+            return found or self._write(variant, adopted)
 
-    def _runs(self, fingerprint: str, status: str) -> list[str]:
-        """Ids of a variant's runs whose status is as asked."""
+    def _runs(self, tags: Mapping[str, str], status: str) -> list[str]:
+        """Ids of the runs that bear the tags and whose status is as asked."""
+        conditions = [f"tags.`{name}` = '{_quotable(value)}'" for name, value in tags.items()]
         runs = self.client.search_runs(
-            [self.experiment_id],
-            f"tags.`{FINGERPRINT_TAG}` = '{fingerprint}' and attributes.status {status}",
+            [self.experiment_id], " and ".join([*conditions, f"attributes.status {status}"])
         )
         return [run.info.run_id for run in runs]
 
-    def _write(self, variant: Variant) -> str:
+    def _create(self, description: Description, tags: Mapping[str, str]) -> str:
         run = self.client.create_run(
             self.experiment_id,
-            run_name=variant.name[:_MAX_NAME_LENGTH],
-            tags={**variant.tags, FINGERPRINT_TAG: variant.fingerprint},
-        )
+            run_name=description.name[:_MAX_NAME_LENGTH],
+            tags={
+                **description.tags, **{name: _quotable(value) for name, value in tags.items()},
+            },
+        )  # fmt: skip
         run_id = run.info.run_id
+        self.client.log_batch(
+            run_id,
+            params=[_entity("Param", key, value) for key, value in description.params.items()],
+        )
+        return run_id
+
+    def _write(self, variant: Variant, adopted: str | None) -> str:
+        """Write everything of a variant, into the run of its training where there is one."""
+        run_id = adopted or self._create(variant.description, {})
         try:
-            self._log_numbers(run_id, variant)
+            tags = {FINGERPRINT_TAG: variant.fingerprint, "data": variant.dataset.digest}
+            metrics = [_metric(key, value, 0) for key, value in variant.metrics.items()]
+            if not adopted:
+                metrics += [metric for row in variant.history for metric in _epoch_metrics(row)]
+            self.client.log_batch(
+                run_id, metrics=metrics, tags=[_entity("RunTag", *tag) for tag in tags.items()]
+            )
+            self._log_dataset(run_id, variant.dataset)
             for folder, file in variant.artifacts:
                 self.client.log_artifact(run_id, str(file), folder or None)
+                if folder == "spectrograms":
+                    self._log_image(run_id, file)
         except BaseException:
             # A run without its end would be taken for the variant's; the next try begins anew.
             with suppress(Exception):  # What broke the run may break this, and is what to tell.
@@ -109,19 +159,68 @@ class RunStore:
         self.client.set_terminated(run_id)
         return run_id
 
-    def _log_numbers(self, run_id: str, variant: Variant) -> None:
-        from mlflow.entities import Metric, Param
+    def _log_dataset(self, run_id: str, dataset: Dataset) -> None:
+        from mlflow.entities import Dataset as DatasetEntity
+        from mlflow.entities import DatasetInput, InputTag
 
-        now_ms = time.time_ns() // 1_000_000
-        metrics = [Metric(key, value, now_ms, 0) for key, value in variant.metrics.items()]
-        metrics += [
-            Metric(key, value, now_ms, int(row["epoch"]))
-            for row in variant.history
-            for key, value in row.items()
-            if key != "epoch"
-        ]
-        params = [Param(key, value) for key, value in variant.params.items()]
-        self.client.log_batch(run_id, metrics=metrics, params=params)
+        entity = DatasetEntity(
+            name=dataset.name, digest=dataset.digest, source_type="dvc", source="data/raw"
+        )
+        context = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
+
+    def _log_image(self, run_id: str, file: Path) -> None:
+        """Log a picture under its name once more, for the grid that compares runs."""
+        from PIL import Image
+
+        with Image.open(file) as image:
+            self.client.log_image(run_id, image.convert("RGB"), key=file.stem, step=0)
+
+
+class LiveRun:
+    """A run that grows while its model trains."""
+
+    def __init__(self, client: Any, run_id: str):
+        self.run_id = run_id
+        self._client = client
+
+    def log_epoch(self, row: Mapping[str, float]) -> None:
+        """Add one row of the history: ``epoch`` and the metrics of that epoch."""
+        self._client.log_batch(self.run_id, metrics=_epoch_metrics(row))
+
+    def end(self, history: Sequence[Mapping[str, float]] | None) -> None:
+        """Leave the run for :meth:`RunStore.record` to adopt; None: training was killed."""
+        if history is None:
+            self._client.set_terminated(self.run_id, status="KILLED")
+        else:
+            self._client.set_tag(self.run_id, _HISTORY_TAG, _digest(history))
+
+
+def _epoch_metrics(row: Mapping[str, float]) -> list[Any]:
+    step = int(row["epoch"])
+    return [_metric(key, value, step) for key, value in row.items() if key != "epoch"]
+
+
+def _metric(key: str, value: float, step: int) -> Any:
+    return _entity("Metric", key, value, time.time_ns() // 1_000_000, step)
+
+
+def _entity(kind: str, *values: Any) -> Any:
+    """One of MLflow's entities; MLflow is imported when the first is made."""
+    from mlflow import entities
+
+    return getattr(entities, kind)(*values)
+
+
+def _digest(history: Sequence[Mapping[str, float]]) -> str:
+    """The same for the rows sent live and for those read back from ``history.csv``."""
+    rows = [{key: float(value) for key, value in row.items()} for row in history]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def _quotable(value: str) -> str:
+    """A tag as a search can name it: MLflow's filters know no escaping of quotes."""
+    return value.replace("'", "_").replace('"', "_")
 
 
 def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:

@@ -48,22 +48,62 @@ _ARTIFACTS = {
 
 
 @dataclass(frozen=True)
+class Dataset:
+    """The clips a variant was made from."""
+
+    name: str
+    digest: str
+    """DVC's hash of ``data/raw``."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a variant before it has run."""
+
+    name: str
+    """The experiment's name, or what its parameters change, for people."""
+    params: Mapping[str, str]
+    """Flattened: ``train.epochs``."""
+    tags: Mapping[str, str]
+
+    @property
+    def attempt(self) -> str:
+        """The same for every try at running the same parameters on the same commit."""
+        attempt = [dict(self.params), self.tags.get("git.commit")]
+        return hashlib.sha256(json.dumps(attempt, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
 class Variant:
     """Everything worth keeping of one variant."""
 
     fingerprint: str
     """sha256 of its stages' entries in ``dvc.lock``."""
-    name: str
-    """The experiment's name, or what its parameters change, for people."""
-    params: Mapping[str, str]
-    """Flattened: ``train.epochs``."""
+    description: Description
     metrics: Mapping[str, float]
     """Flattened: ``train/val_loss``."""
     history: tuple[Mapping[str, float], ...]
     """A row an epoch."""
-    tags: Mapping[str, str]
+    dataset: Dataset
     artifacts: tuple[tuple[str, Path], ...]
     """(folder in MLflow, file here)."""
+
+
+def describe() -> Description:
+    """Describe the variant in the working directory, the project's root, run or not."""
+    params = yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))
+    tags = {
+        "source": params["dataset"]["source"],
+        "genre": params["dataset"]["genre"],
+        **_git_tags(),
+    }
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags["dvc.experiment"] = experiment
+    return Description(
+        name=experiment or _changed_params(params) or "baseline",
+        params={key: str(value) for key, value in flatten(params, ".")},
+        tags=tags,
+    )
 
 
 def read_variant() -> Variant:
@@ -71,25 +111,15 @@ def read_variant() -> Variant:
 
     Raises :class:`SoundloomError` when the pipeline has not been run to its end there.
     """
-    params = yaml.safe_load(PARAMS_FILE.read_text(encoding="utf-8"))
     manifest = Manifest.load()
     metrics = {stage: read_json(METRICS_FOLDER / f"{stage}.json") for stage in _METRICS_OF}
     stages = _locked_stages()
-    tags = {
-        "source": manifest.source,
-        "genre": manifest.genre,
-        "data": _out_hash(stages, "download"),
-        **_git_tags(),
-    }
-    if experiment := os.environ.get("DVC_EXP_NAME"):
-        tags["dvc.experiment"] = experiment
     return Variant(
         fingerprint=hashlib.sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest(),
-        name=experiment or _changed_params(params) or "baseline",
-        params={key: str(value) for key, value in flatten(params, ".")},
+        description=describe(),
+        dataset=Dataset(f"{manifest.genre} ({manifest.source})", _out_hash(stages, "download")),
         metrics={key: float(value) for key, value in flatten(metrics, "/") if _is_number(value)},
         history=tuple(read_rows(HISTORY_FILE)),
-        tags=tags,
         artifacts=tuple(_artifacts()),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from soundloom.config import load_config
+from soundloom.errors import first_line
 from soundloom.layout import RECEIPT_FILE
 from soundloom.store import write_json
 from soundloom.tracking import RunStore, main_root
@@ -22,18 +23,14 @@ def main() -> bool:
         run_id = store.record(variant)
     except Exception as error:  # MLflow, SQLAlchemy and requests each raise their own
         print(
-            f"soundloom: warning: not recorded in MLflow ({_first_line(error)}); "
+            f"soundloom: warning: not recorded in MLflow ({first_line(error)}); "
             "`soundloom track` tries again",
             file=sys.stderr,
         )
         recorded = False
     else:
-        print(f"MLflow run {run_id} ({variant.name})")
+        print(f"MLflow run {run_id} ({variant.description.name})")
         recorded = True
     # The receipt is what DVC sees of this stage. It names no run: ids differ from store to store.
     write_json(RECEIPT_FILE, {"fingerprint": variant.fingerprint, "recorded": recorded})
     return recorded
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,6 +11,7 @@ from soundloom.layout import (
     PAIRS_FOLDER,
     metrics_file,
 )
+from soundloom.live import LiveReport
 from soundloom.runtime import start_keras
 from soundloom.spectrogram import FrameCodec
 from soundloom.store import (
@@ -36,7 +37,8 @@ def main() -> None:
     held_out = open_batches(frames, pairs, "validation", batch_size=size, seed=None)
     codec = FrameCodec.from_json(read_json(frames.codec_file))
     model = build_model(config.model, codec.config.n_bins)
-    history = train(model, batches, held_out, config.train)
+    with LiveReport() as live:
+        history = train(model, batches, held_out, config.train, on_epoch=live.epoch)
     with folder_written_aside(GENERATOR_FOLDER) as aside:
         save_generator(aside, model, codec, config.model)
     write_rows(HISTORY_FILE, history)

@@ -1,0 +1,85 @@
+"""Training told of as it goes, by real processes: seen while it runs, harmless when it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+from soundloom.live import LiveReport
+from soundloom.tracking import RunStore
+
+ROWS = [{"epoch": number, "loss": 1 / number, "val_loss": 0.5} for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def root(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with params.yaml, which is its own main repository."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    shutil.copy(REPOSITORY / "params.yaml", project)
+    return project
+
+
+def statuses(store: RunStore) -> list[str]:
+    return [run.info.status for run in store.client.search_runs([store.experiment_id])]
+
+
+def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
+    """Wait until the one run there is holds so many epochs."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for run in store.client.search_runs([store.experiment_id]):
+            if len(store.client.get_metric_history(run.info.run_id, "loss")) == n_epochs:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"no run with {n_epochs} epochs")
+
+
+def test_the_curve_grows_while_training_runs(root: Path) -> None:
+    store = RunStore(root, "soundloom")
+    with LiveReport() as live:
+        for number, row in enumerate(ROWS, start=1):
+            live.epoch(row)
+            wait_for_epochs(store, number)
+            assert statuses(store) == ["RUNNING"]
+    (run,) = store.client.search_runs([store.experiment_id])
+    assert run.data.params["train.epochs"] == "50"
+    assert "soundloom.history" in run.data.tags
+
+
+def test_a_training_that_dies_leaves_a_killed_run(root: Path) -> None:
+    store = RunStore(root, "soundloom")
+    script = (
+        "import sys, time; from soundloom.live import LiveReport\n"
+        f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(120)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    training = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    wait_for_epochs(store, 1)
+    training.send_signal(signal.SIGKILL)
+    training.wait()
+    deadline = time.monotonic() + 30
+    while statuses(store) != ["KILLED"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert statuses(store) == ["KILLED"]
+
+
+def test_a_broken_store_is_a_warning_and_training_goes_on(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (root / "mlflow.db").write_bytes(b"this is no database, however long one reads it" * 100)
+    with LiveReport() as live:
+        for row in ROWS:
+            live.epoch(row)
+    printed = capfd.readouterr().err.strip()
+    assert printed.startswith("soundloom: warning: training is not shown live in MLflow (")
+    assert "\n" not in printed
