@@ -174,7 +174,7 @@ def test_the_page_serves_this_machine_alone_and_goes_with_ctrl_c(
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to all in the foreground
     printed, complaints = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id} " in printed
+    assert f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}/runs?" in printed
     assert "Traceback" not in complaints
     _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []

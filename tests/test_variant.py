@@ -113,8 +113,8 @@ def test_the_stage_that_tracks_is_no_part_of_the_fingerprint() -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_name_is_the_experiments_or_what_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    commit()
-    assert read_variant().description.name == "baseline"
+    head = commit()
+    assert read_variant().description.name == f"baseline {head[:7]}"
     change_params({"train": {"epochs": 10}})
     assert read_variant().description.name == "train.epochs=10"
     change_params({"generate": {"temperature": 0.5}})

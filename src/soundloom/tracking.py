@@ -240,7 +240,9 @@ def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
     store = RunStore(root, experiment)
     if store.uri.startswith("http"):
         raise SoundloomError(f"MLFLOW_TRACKING_URI is {store.uri}: that server has the page")
-    print(f"MLflow: http://{host}:{port}/#/experiments/{store.experiment_id}  (Ctrl+C ends it)")
+    # Opened without this, the page would greet with its tools for language models.
+    place = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    print(f"MLflow: http://{host}:{port}/{place}  (Ctrl+C ends it)")
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
         # Not a line for every request, nor a traceback at the end: Ctrl+C reaches it twice.

@@ -100,7 +100,7 @@ def describe() -> Description:
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["dvc.experiment"] = experiment
     return Description(
-        name=experiment or _changed_params(params) or "baseline",
+        name=experiment or _changed_params(params) or _baseline(tags),
         params={key: str(value) for key, value in flatten(params, ".")},
         tags=tags,
     )
@@ -173,6 +173,11 @@ def _changed_params(params: Mapping[str, Any]) -> str:
     return " ".join(
         f"{key}={value}" for key, value in flatten(params, ".") if before.get(key, value) != value
     )
+
+
+def _baseline(tags: Mapping[str, str]) -> str:
+    """``baseline 0123abc``: parameters as committed."""
+    return f"baseline {tags.get('git.commit', '')[:7]}".strip()
 
 
 def _git_tags() -> dict[str, str]:
