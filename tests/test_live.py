@@ -56,17 +56,28 @@ def test_the_curve_grows_while_training_runs(root: Path) -> None:
     assert "soundloom.history" in run.data.tags
 
 
-def test_a_training_that_dies_leaves_a_killed_run(root: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signals) -> None:
     store = RunStore(root, "soundloom")
     script = (
         "import sys, time; from soundloom.live import LiveReport\n"
         f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(120)"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
-    training = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    training = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     wait_for_epochs(store, 1)
-    training.send_signal(signal.SIGKILL)
-    training.wait()
+    if how == signal.SIGINT:
+        os.killpg(training.pid, how)  # as a terminal does
+    else:
+        training.send_signal(how)
+    _, printed = training.communicate()
+    assert "recorder" not in printed
     deadline = time.monotonic() + 30
     while statuses(store) != ["KILLED"] and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -8,6 +8,7 @@ killed. Trouble with the store is one line on standard error and never anybody's
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterable
 
@@ -34,6 +35,8 @@ def record(lines: Iterable[str]) -> None:
 
 def main() -> None:
     """Run until standard input ends; what cannot be recorded is read all the same."""
+    # Ctrl+C reaches every process of the terminal; here the end of the input tells of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         record(sys.stdin)
     except Exception as error:  # MLflow, SQLAlchemy and requests each raise their own
