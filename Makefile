@@ -13,6 +13,7 @@ help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(READY) ## Run what changed of the pipeline: recordings in, new audio out
+	@soundloom track --waiting || true
 	dvc repro
 
 test: $(READY) ## Run all tests, with the coverage of the core

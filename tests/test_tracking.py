@@ -54,6 +54,8 @@ def variant(tmp_path: Path) -> Variant:
         history=({"epoch": 1.0, "loss": 0.5}, {"epoch": 2.0, "loss": 0.25}),
         dataset=Dataset("rock (builtin)", "0123.dir"),
         artifacts=(("", params), ("samples", sound)),
+        stages={"train": "5" * 64},
+        workspace=Path.cwd(),
     )
 
 
@@ -84,6 +86,7 @@ def test_everything_reads_back(store: RunStore, variant: Variant) -> None:
     assert [(point.step, point.value) for point in curve] == [(1, 0.5), (2, 0.25)]
     assert "epoch" not in run.data.metrics
     assert variant.description.tags.items() <= run.data.tags.items()
+    assert run.data.tags["stage.train"] == "5" * 12
     read = store.client.download_artifacts(run_id, "samples/sample_00.wav")
     assert Path(read).read_bytes() == b"RIFF"
     assert {entry.path for entry in store.client.list_artifacts(run_id)} == {
@@ -299,7 +302,9 @@ def test_a_broken_store_is_a_warning_and_is_made_good_later(workspace: Path) -> 
     assert done.returncode == 0
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"soundloom: warning: not recorded in MLflow ({database}: ")
-    assert "`soundloom track` tries again" in done.stderr
+    assert "it is kept until the next variant is recorded, or `soundloom track`" in done.stderr
+    waiting = workspace.parent / "main/.dvc/tmp/soundloom/waiting"
+    assert len(list(waiting.iterdir())) == 1
     assert receipt(workspace)["recorded"] is False
     assert database.read_bytes() == b"garbage" * 999
 
@@ -307,6 +312,8 @@ def test_a_broken_store_is_a_warning_and_is_made_good_later(workspace: Path) -> 
     done = track(workspace)
     assert (done.returncode, done.stderr) == (0, "")
     assert receipt(workspace)["recorded"] is True
+    assert done.stdout.count("MLflow run ") == 1
+    assert not list(waiting.iterdir())
     # In the main repository, which stays, not in the workspace, which goes.
     assert database.exists()
     assert list(database.parent.glob("mlartifacts/*/artifacts/samples/sample_00.wav"))

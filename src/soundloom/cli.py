@@ -51,7 +51,19 @@ def _parser() -> argparse.ArgumentParser:
     ui.set_defaults(command=_ui)
 
     track = commands.add_parser("track", help="keep the variant in this folder as an MLflow run")
+    track.add_argument(
+        "--waiting", action="store_true", help="only those MLflow could not take earlier"
+    )
     track.set_defaults(command=_track)
+
+    restore = commands.add_parser(
+        "restore", help="bring the variant of an MLflow run back: commit, params, outputs"
+    )
+    restore.add_argument("run_id", metavar="RUN_ID", help="as MLflow's page shows it")
+    restore.add_argument(
+        "--rebuild", action="store_true", help="leave what DVC's cache lacks to `dvc repro`"
+    )
+    restore.set_defaults(command=_restore)
 
     check = commands.add_parser("check", help="check params.yaml and say what follows from it")
     check.set_defaults(command=_check)
@@ -101,16 +113,27 @@ def _play(arguments: argparse.Namespace) -> None:
 
 
 def _ui(arguments: argparse.Namespace) -> None:
-    from soundloom.tracking import main_root, serve_ui
+    from soundloom.tracking import main_root
+    from soundloom.ui import serve_ui
 
     serve_ui(main_root(), load_config().track.experiment, arguments.host, arguments.port)
 
 
-def _track(_: argparse.Namespace) -> None:
+def _track(arguments: argparse.Namespace) -> None:
     from soundloom.stages import track
+    from soundloom.tracking import main_root
 
-    if not track.main():  # it said why
+    recorded = track.record_waiting(main_root()) if arguments.waiting else track.main()
+    if not recorded:  # it said why
         raise SystemExit(1)
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    from soundloom.restore import restore
+    from soundloom.tracking import RunStore, main_root
+
+    store = RunStore(main_root(), load_config().track.experiment)
+    print(restore(store, arguments.run_id, rebuild=arguments.rebuild))
 
 
 def _check(_: argparse.Namespace) -> None:

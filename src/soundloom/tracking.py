@@ -1,4 +1,4 @@
-"""MLflow, and nothing else here knows MLflow: one run for each variant, and the page to see them.
+"""MLflow, and nothing but this and ``ui.py`` knows MLflow: one run for each variant.
 
 The store is ``mlflow.db`` and ``mlartifacts/`` in the main repository, also when a variant was made
 in one of DVC's temporary workspaces; ``MLFLOW_TRACKING_URI`` names another.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import socket
 import sqlite3
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import psutil
 from filelock import FileLock
 
 from soundloom.errors import SoundloomError
@@ -34,8 +35,10 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 FINGERPRINT_TAG = "soundloom.fingerprint"
 # Of a run begun by a training: what was tried, where, and, once it ended, the digest of its rows.
 _ATTEMPT_TAG, _WORKSPACE_TAG = "soundloom.attempt", "soundloom.workspace"
-_HISTORY_TAG = "soundloom.history"
+_HISTORY_TAG, _PROCESS_TAG = "soundloom.history", "soundloom.process"
 _MAX_NAME_LENGTH = 250
+# How often a live run is told what processor, memory, disk and network do.
+_SYSTEM_SECONDS = 5
 
 
 def main_root() -> Path:
@@ -81,12 +84,15 @@ class RunStore:
         Runs that earlier tries at the same left behind when they were killed are deleted.
         """
         with self._lock:
-            for left_behind in [
-                *self._runs({_ATTEMPT_TAG: description.attempt}, "= 'KILLED'"),
+            self._delete(
                 *self._runs({_WORKSPACE_TAG: str(Path.cwd())}, "!= 'FINISHED'"),
-            ]:
-                self.client.delete_run(left_behind)
-            tags = {_ATTEMPT_TAG: description.attempt, _WORKSPACE_TAG: str(Path.cwd())}
+                *self._dead(description),
+            )
+            tags = {
+                _ATTEMPT_TAG: description.attempt,
+                _WORKSPACE_TAG: str(Path.cwd()),
+                _PROCESS_TAG: _process_name(os.getpid()),
+            }
             run_id = self._create(description, tags)
         return LiveRun(self.client, run_id)
 
@@ -99,18 +105,55 @@ class RunStore:
         """
         with self._lock:
             live = self._runs(
-                {_WORKSPACE_TAG: str(Path.cwd()), _HISTORY_TAG: _digest(variant.history)},
+                {
+                    _WORKSPACE_TAG: str(variant.workspace),
+                    _HISTORY_TAG: _digest(variant.history),
+                },
                 "= 'RUNNING'",
             )
             found = self.find(variant.fingerprint)
             adopted = live.pop() if live and not found else None
-            for left_behind in [
+            self._delete(
                 *live,
-                *self._runs({_ATTEMPT_TAG: variant.description.attempt}, "= 'KILLED'"),
+                *self._dead(variant.description),
                 *self._runs({FINGERPRINT_TAG: variant.fingerprint}, "!= 'FINISHED'"),
-            ]:
-                self.client.delete_run(left_behind)
+            )
             return found or self._write(variant, adopted)
+
+    def fetch(self, run_id: str, folder: Path) -> Mapping[str, str]:
+        """Copy the files of a variant's run into ``folder``; returns the run's tags.
+
+        Raises :class:`SoundloomError` when the store has no such run, or it is no variant's.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            tags: Mapping[str, str] = self.client.get_run(run_id).data.tags
+        except MlflowException:
+            raise SoundloomError(f"run {run_id!r} is not in {self.uri}") from None
+        if FINGERPRINT_TAG not in tags:
+            raise SoundloomError(f"run {run_id!r} holds no finished variant")
+        self.client.download_artifacts(run_id, "", str(folder))
+        return tags
+
+    def _dead(self, description: Description) -> list[str]:
+        """Ids of the runs of trainings of the same that were killed."""
+        attempt = {_ATTEMPT_TAG: description.attempt}
+        running = self._runs(attempt, "= 'RUNNING'")
+        return self._runs(attempt, "= 'KILLED'") + [
+            run_id for run_id in running if self._is_orphan(self.client.get_run(run_id).data.tags)
+        ]
+
+    def _is_orphan(self, tags: Mapping[str, str]) -> bool:
+        """Whether nobody will write on: it never ended, and its process is no longer there."""
+        host, pid, started = tags.get(_PROCESS_TAG, "- 0 0").rsplit(" ", 2)
+        here = host == socket.gethostname()
+        gone = _process_name(int(pid)) != f"{host} {pid} {started}"
+        return here and gone and _HISTORY_TAG not in tags
+
+    def _delete(self, *run_ids: str) -> None:
+        for run_id in set(run_ids):
+            self.client.delete_run(run_id)
 
     def _runs(self, tags: Mapping[str, str], status: str) -> list[str]:
         """Ids of the runs that bear the tags and whose status is as asked."""
@@ -139,7 +182,11 @@ class RunStore:
         """Write everything of a variant, into the run of its training where there is one."""
         run_id = adopted or self._create(variant.description, {})
         try:
-            tags = {FINGERPRINT_TAG: variant.fingerprint, "data": variant.dataset.digest}
+            tags = {
+                FINGERPRINT_TAG: variant.fingerprint,
+                "data": variant.dataset.digest,
+                **{f"stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
+            }
             metrics = [_metric(key, value, 0) for key, value in variant.metrics.items()]
             if not adopted:
                 metrics += [metric for row in variant.history for metric in _epoch_metrics(row)]
@@ -181,8 +228,16 @@ class LiveRun:
     """A run that grows while its model trains."""
 
     def __init__(self, client: Any, run_id: str):
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
         self.run_id = run_id
         self._client = client
+        # It tells at length of a store that fails; log_epoch does so in one line.
+        logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
+        self._monitor = SystemMetricsMonitor(
+            run_id, sampling_interval=_SYSTEM_SECONDS, tracking_uri=client.tracking_uri
+        )
+        self._monitor.start()
 
     def log_epoch(self, row: Mapping[str, float]) -> None:
         """Add one row of the history: ``epoch`` and the metrics of that epoch."""
@@ -190,6 +245,7 @@ class LiveRun:
 
     def end(self, history: Sequence[Mapping[str, float]] | None) -> None:
         """Leave the run for :meth:`RunStore.record` to adopt; None: training was killed."""
+        self._monitor.finish()
         if history is None:
             self._client.set_terminated(self.run_id, status="KILLED")
         else:
@@ -218,47 +274,18 @@ def _digest(history: Sequence[Mapping[str, float]]) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
+def _process_name(pid: int) -> str:
+    """``host pid start``: what no other process is called, also once its number is used again."""
+    try:
+        started = int(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        started = 0
+    return f"{socket.gethostname()} {pid} {started}"
+
+
 def _quotable(value: str) -> str:
     """A tag as a search can name it: MLflow's filters know no escaping of quotes."""
     return value.replace("'", "_").replace('"', "_")
-
-
-def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
-    """Become MLflow's page until interrupted, with one worker and no job runners.
-
-    Raises :class:`SoundloomError` when the port is taken, the store broken or on another server.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise SoundloomError(
-                f"port {port} on {host} cannot be used ({reason}); choose another with --port"
-            ) from None
-    store = RunStore(root, experiment)
-    if store.uri.startswith("http"):
-        raise SoundloomError(f"MLFLOW_TRACKING_URI is {store.uri}: that server has the page")
-    # Opened without this, the page would greet with its tools for language models.
-    place = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    print(f"MLflow: http://{host}:{port}/{place}  (Ctrl+C ends it)")
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-        # Not a line for every request, nor a traceback at the end: Ctrl+C reaches it twice.
-        *("--uvicorn-opts", "--log-level critical"),
-        *("--host", host, "--port", str(port)),
-        *("--backend-store-uri", store.uri),
-        *("--default-artifact-root", (root / "mlartifacts").as_uri()),
-    ]
-    environment = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PYTHONWARNINGS": "ignore",
-    }
-    # In this process's place: a process less, and signals reach MLflow, which ends its worker.
-    sys.stdout.flush()
-    os.execve(sys.executable, command, environment)
 
 
 def _check_database(uri: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from soundloom.config import PARAMS_FILE
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
 from soundloom.layout import (
@@ -27,16 +27,17 @@ from soundloom.layout import (
     METRICS_FOLDER,
     REPORTS_FOLDER,
 )
+from soundloom.repository import ask_git, edited_files, head, is_dirty
 from soundloom.store import read_json, read_rows
 
-LOCK_FILE = Path("dvc.lock")
-PARAMS_FILE = Path("params.yaml")
+LOCK_FILE, PIPELINE_FILE = Path("dvc.lock"), Path("dvc.yaml")
+SOURCE_FOLDER = Path("src")
 # The stage that records a variant is no part of it.
 TRACK_STAGE = "track"
 _METRICS_OF = ("explore", "spectrogram", "train", "generate")
 # Folder in MLflow → what it holds. The same paths in every run, so that runs compare side by side.
 _ARTIFACTS = {
-    "": [PARAMS_FILE, Path("dvc.yaml"), LOCK_FILE, LISTEN_FILE],
+    "": [PARAMS_FILE, PIPELINE_FILE, LOCK_FILE, LISTEN_FILE],
     "samples": [GENERATED_FOLDER / "samples"],
     "prompts": [GENERATED_FOLDER / "prompts"],
     "real": [GENERATED_FOLDER / "real"],
@@ -70,7 +71,7 @@ class Description:
     def attempt(self) -> str:
         """The same for every try at running the same parameters on the same commit."""
         attempt = [dict(self.params), self.tags.get("git.commit")]
-        return hashlib.sha256(json.dumps(attempt, sort_keys=True).encode()).hexdigest()
+        return _sha256(attempt)
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ class Variant:
     dataset: Dataset
     artifacts: tuple[tuple[str, Path], ...]
     """(folder in MLflow, file here)."""
+    stages: Mapping[str, str]
+    """Hash of every stage's entry in ``dvc.lock``: equal for two variants that share the stage."""
+    workspace: Path
+    """Where it was made: the project's root, or one of DVC's temporary workspaces."""
 
 
 def describe() -> Description:
@@ -113,14 +118,16 @@ def read_variant() -> Variant:
     """
     manifest = Manifest.load()
     metrics = {stage: read_json(METRICS_FOLDER / f"{stage}.json") for stage in _METRICS_OF}
-    stages = _locked_stages()
+    stages = {name: stage for name, stage in read_lock().items() if name != TRACK_STAGE}
     return Variant(
-        fingerprint=hashlib.sha256(json.dumps(stages, sort_keys=True).encode()).hexdigest(),
+        fingerprint=_sha256(stages),
         description=describe(),
         dataset=Dataset(f"{manifest.genre} ({manifest.source})", _out_hash(stages, "download")),
         metrics={key: float(value) for key, value in flatten(metrics, "/") if _is_number(value)},
         history=tuple(read_rows(HISTORY_FILE)),
         artifacts=tuple(_artifacts()),
+        stages={name: _sha256(stage) for name, stage in stages.items()},
+        workspace=Path.cwd(),
     )
 
 
@@ -134,21 +141,26 @@ def flatten(document: Mapping[str, Any], separator: str) -> Iterator[tuple[str, 
             yield str(key), value
 
 
+def _sha256(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _locked_stages() -> dict[str, Any]:
+def read_lock(file: Path = LOCK_FILE) -> dict[str, Any]:
+    """Entries of the stages in a ``dvc.lock``; :class:`SoundloomError` when it holds none."""
     try:
-        document = yaml.safe_load(LOCK_FILE.read_text(encoding="utf-8"))
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SoundloomError(f"{LOCK_FILE}: no such file; `dvc repro` makes it") from None
+        raise SoundloomError(f"{file}: no such file; `dvc repro` makes it") from None
     except yaml.YAMLError:  # what git leaves of a merge, for one
-        raise SoundloomError(f"{LOCK_FILE}: not valid YAML; `dvc repro` makes it anew") from None
+        raise SoundloomError(f"{file}: not valid YAML; `dvc repro` makes it anew") from None
     stages = document.get("stages") if isinstance(document, dict) else None
     if not stages or "download" not in stages:
-        raise SoundloomError(f"{LOCK_FILE}: holds no pipeline; `dvc repro` makes it anew")
-    return {name: stage for name, stage in stages.items() if name != TRACK_STAGE}
+        raise SoundloomError(f"{file}: holds no pipeline; `dvc repro` makes it anew")
+    return stages
 
 
 def _out_hash(stages: Mapping[str, Any], stage: str) -> str:
@@ -162,11 +174,14 @@ def _artifacts() -> Iterator[tuple[str, Path]]:
                 yield from ((folder, file) for file in sorted(path.rglob("*")) if file.is_file())
             elif path.exists():
                 yield folder, path
+    # What no commit holds: without it the variant could not be brought back.
+    for path in edited_files(SOURCE_FOLDER):
+        yield f"code/{path.parent.as_posix()}", path
 
 
 def _changed_params(params: Mapping[str, Any]) -> str:
     """``train.epochs=10 model.lstm.units=64``: what differs from the last commit's params."""
-    committed = _git("show", f"HEAD:./{PARAMS_FILE}")
+    committed = ask_git("show", f"HEAD:./{PARAMS_FILE}")
     if committed is None:
         return ""
     before = dict(flatten(yaml.safe_load(committed), "."))
@@ -181,17 +196,5 @@ def _baseline(tags: Mapping[str, str]) -> str:
 
 
 def _git_tags() -> dict[str, str]:
-    commit = _git("rev-parse", "HEAD")
-    if commit is None:
-        return {}
-    dirty = _git("status", "--porcelain", "--untracked-files=no")
-    return {"git.commit": commit.strip(), "git.dirty": str(bool(dirty)).lower()}
-
-
-def _git(*arguments: str) -> str | None:
-    """What git prints, or None where there is no git, no repository or no such thing in it."""
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+    commit = head()
+    return {"git.commit": commit, "git.dirty": str(is_dirty()).lower()} if commit else {}
