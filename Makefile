@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui listen lint lock clean
+.PHONY: help repro test ui listen study lint lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ ui: $(READY) ## Serve MLflow on this machine: compare variants and listen
 listen: $(READY) ## Open the listening page in the browser
 	dvc repro report
 	python -m webbrowser "file://$(CURDIR)/reports/listen.html"
+
+study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
+	soundloom study study.yaml --out reports/study.md
 
 lint: $(READY) ## Check style and types
 	ruff check .

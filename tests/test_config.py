@@ -120,9 +120,9 @@ def test_files_that_are_no_params(tmp_path: Path) -> None:
 
 
 def test_options_are_checked_as_the_file_is(config: Config) -> None:
-    assert config.with_changes("generate", {"seed": 7}).generate.seed == 7
+    assert config.with_changes({"generate.seed": 7}, "options").generate.seed == 7
     with pytest.raises(SoundloomError, match=r"options: generate\.seconds is -1"):
-        config.with_changes("generate", {"seconds": -1})
+        config.with_changes({"generate.seconds": -1}, "options")
 
 
 def test_a_wrong_value_stops_any_stage_at_once_in_one_line(

@@ -316,7 +316,7 @@ def test_a_broken_store_is_a_warning_and_is_made_good_later(workspace: Path) -> 
     assert not list(waiting.iterdir())
     # In the main repository, which stays, not in the workspace, which goes.
     assert database.exists()
-    assert list(database.parent.glob("mlartifacts/*/artifacts/samples/sample_00.wav"))
+    assert list(database.parent.glob("mlartifacts/*/artifacts/sample_00.wav"))
     assert not list(workspace.glob("ml*"))
 
 

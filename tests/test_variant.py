@@ -204,7 +204,7 @@ def test_artifacts_lie_under_the_same_names_in_every_run(workspace: Path) -> Non
     artifacts = read_variant().artifacts
     kept = {f"{folder}/{file.name}".lstrip("/") for folder, file in artifacts}
     assert {
-        "params.yaml", "dvc.lock", "samples/sample_00.wav", "samples/sample_01.wav",
+        "params.yaml", "dvc.lock", "sample_00.wav", "sample_01.wav",
         "prompts/prompt_00.wav", "real/real_00.wav", "spectrograms/sample_00.png",
         "metrics/train.json", "metrics/history.csv", "model/model.json",
     } <= kept  # fmt: skip

@@ -65,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     restore.set_defaults(command=_restore)
 
+    study = commands.add_parser("study", help="run a plan of variants and compare them")
+    study.add_argument("plan", type=Path, metavar="PLAN", help="study.yaml, say")
+    study.add_argument("--out", type=Path, help="write the table here too: a Markdown file")
+    study.set_defaults(command=_study)
+
     check = commands.add_parser("check", help="check params.yaml and say what follows from it")
     check.set_defaults(command=_check)
     return parser
@@ -97,13 +102,13 @@ def _generate(arguments: argparse.Namespace) -> None:
 def _with_options(config: Config, arguments: argparse.Namespace) -> GenerateConfig:
     """``params.yaml``'s generate section with the options given, checked as if written there."""
     options: dict[str, Any] = {
-        name: getattr(arguments, name)
+        f"generate.{name}": getattr(arguments, name)
         for name in (
             "seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz", "channels",
         )
         if getattr(arguments, name) is not None
     }  # fmt: skip
-    return config.with_changes("generate", options).generate
+    return config.with_changes(options, "options").generate
 
 
 def _play(arguments: argparse.Namespace) -> None:
@@ -134,6 +139,19 @@ def _restore(arguments: argparse.Namespace) -> None:
 
     store = RunStore(main_root(), load_config().track.experiment)
     print(restore(store, arguments.run_id, rebuild=arguments.rebuild))
+
+
+def _study(arguments: argparse.Namespace) -> None:
+    from soundloom.store import write_text
+    from soundloom.study import read_plan, read_rows, run, table
+    from soundloom.tracking import RunStore, main_root
+
+    plan = read_plan(arguments.plan)
+    run(plan)
+    text = table(plan, read_rows(plan, RunStore(main_root(), load_config().track.experiment)))
+    if arguments.out:
+        write_text(arguments.out, text)
+    print(text)
 
 
 def _check(_: argparse.Namespace) -> None:

@@ -7,8 +7,10 @@ no other module computes them anew.
 
 from __future__ import annotations
 
+import copy
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -272,11 +274,9 @@ class Config(_Section):
         bin_hz = self.dataset.sample_rate_hz / self.spectrogram.n_fft
         return math.ceil(2 * (200 / 3) * top_mel / bin_hz) - 2
 
-    def with_changes(self, section: str, changes: dict[str, Any]) -> Config:
-        """A copy with some keys of one section changed, checked as a whole file is."""
-        document = self.model_dump()
-        document[section] |= changes
-        return parse_config(document, "options")
+    def with_changes(self, changes: Mapping[str, Any], origin: str) -> Config:
+        """A copy with some keys changed, ``section.key``, checked as a whole file is."""
+        return parse_config(with_keys(self.model_dump(), changes), origin)
 
     @model_validator(mode="after")
     def _agree(self) -> Config:
@@ -335,6 +335,18 @@ def parse_config(document: Any, origin: str = "params.yaml") -> Config:
         return Config.model_validate(document)
     except ValidationError as error:
         raise SoundloomError(f"{origin}: {_explain(error)}") from None
+
+
+def with_keys(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a parsed params.yaml with some keys, ``section.key``, set to other values."""
+    changed = copy.deepcopy(dict(document))
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = changed
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return changed
 
 
 def _explain(error: ValidationError) -> str:

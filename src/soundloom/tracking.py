@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ class RunStore:
             )
             return found or self._write(variant, adopted)
 
+    def finished(self, params: Mapping[str, str]) -> FinishedRun | None:
+        """The latest finished run with all of ``params``, or None."""
+        runs = self.client.search_runs(
+            [self.experiment_id], "attributes.status = 'FINISHED'", max_results=50_000
+        )
+        for run in runs:  # the latest first
+            if params.items() <= run.data.params.items():
+                return FinishedRun(run.info.run_id, run.info.run_name, run.data.metrics)
+        return None
+
     def fetch(self, run_id: str, folder: Path) -> Mapping[str, str]:
         """Copy the files of a variant's run into ``folder``; returns the run's tags.
 
@@ -222,6 +233,16 @@ class RunStore:
 
         with Image.open(file) as image:
             self.client.log_image(run_id, image.convert("RGB"), key=file.stem, step=0)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What the store holds of a variant."""
+
+    run_id: str
+    name: str
+    metrics: Mapping[str, float]
+    """The last value of each."""
 
 
 class LiveRun:

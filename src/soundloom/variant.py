@@ -35,10 +35,10 @@ SOURCE_FOLDER = Path("src")
 # The stage that records a variant is no part of it.
 TRACK_STAGE = "track"
 _METRICS_OF = ("explore", "spectrogram", "train", "generate")
-# Folder in MLflow → what it holds. The same paths in every run, so that runs compare side by side.
+# Folder in MLflow → what it holds. MLflow's page sets the files of several runs side by side that
+# have the same name and lie in no folder: so what is to be compared by ear lies there.
 _ARTIFACTS = {
-    "": [PARAMS_FILE, PIPELINE_FILE, LOCK_FILE, LISTEN_FILE],
-    "samples": [GENERATED_FOLDER / "samples"],
+    "": [PARAMS_FILE, PIPELINE_FILE, LOCK_FILE, LISTEN_FILE, GENERATED_FOLDER / "samples"],
     "prompts": [GENERATED_FOLDER / "prompts"],
     "real": [GENERATED_FOLDER / "real"],
     "spectrograms": [GENERATED_FOLDER / "spectrograms"],
