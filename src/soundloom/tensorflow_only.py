@@ -1,4 +1,4 @@
-"""The one module that names TensorFlow: determinism, and windows as TFRecord shards."""
+"""The one module that names TensorFlow: determinism, TFRecord shards, checkpoints of TF 1."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def be_deterministic() -> None:
     """
     if tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
+
+
+def read_checkpoint(prefix: str) -> dict[str, np.ndarray]:
+    """All variables of a TensorFlow checkpoint by name; ``prefix`` is what its files begin with.
+
+    Raises ``tf.errors.OpError`` (no such checkpoint, or damaged).
+    """
+    reader = tf.compat.v1.train.NewCheckpointReader(prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def write_shards(folder: Path, prefix: str, batches: Batches, shard_windows: int) -> list[Path]:
