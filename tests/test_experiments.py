@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -69,6 +70,13 @@ def test_back_to_a_variant_is_back_to_its_run(project: Project) -> None:
     first = only_run(project)
     project.change({"train.epochs": 1})
     assert project.repro() == ["train", "generate", "report", "track"]
+    assert "train.epochs  2       1" in project.run("dvc", "params", "diff")
+    assert re.search(r"metrics/train.json +epochs +2 +1 ", project.run("dvc", "metrics", "diff"))
+    project.run("dvc", "plots", "diff", "--out", "plots")
+    page = (project.folder / "plots/index.html").read_text(encoding="utf-8")
+    assert '"rev": "HEAD"' in page
+    assert '"rev": "workspace"' in page
+    shutil.rmtree(project.folder / "plots")
     project.change({"train.epochs": 2})
     assert project.repro() == ["track"]
     assert {run.info.run_id for run in runs(project)} > {first.info.run_id}
@@ -193,6 +201,7 @@ def training_is_seen(project: Project) -> bool:
 
 
 def test_a_killed_run_retried_is_one_run(project: Project) -> None:
+    project.environment["MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"] = "0.3"  # seconds
     project.change(LONG)
     repro = start(project, "dvc", "repro")
     wait_for(lambda: training_is_seen(project), 120)

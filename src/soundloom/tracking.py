@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import socket
 import sqlite3
@@ -28,8 +27,9 @@ from soundloom.variant import Dataset, Description, Variant
 # Before MLflow is imported, which is when it reads them.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-# It tells of every table it creates.
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+# It tells of every table it creates, and at length of errors that it raises besides.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # By default it asks a server that does not answer for four minutes, while the pipeline waits.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
@@ -253,8 +253,6 @@ class LiveRun:
 
         self.run_id = run_id
         self._client = client
-        # It tells at length of a store that fails; log_epoch does so in one line.
-        logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
         self._monitor = SystemMetricsMonitor(
             run_id, sampling_interval=_SYSTEM_SECONDS, tracking_uri=client.tracking_uri
         )
