@@ -40,7 +40,8 @@ lock: ## Resolve requirements.lock anew (needs uv)
 	    --output-file requirements.lock
 
 clean: ## Remove the environment and what tools left behind; keeps data, models and DVC's cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage test-artifacts
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage test-artifacts \
+	    screenshots
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from soundloom.audio import write_audio
 from soundloom.corpus import Clip, Manifest, Rejected
@@ -55,6 +56,17 @@ def make_project(folder: Path) -> None:
     clips_seen = {f"clip_{n:02d}": {"tempo_bpm": 117.454 + n, "n_samples": 7} for n in range(2)}
     write_json(folder / "metrics/explore.json", clips_seen)
     write_text(folder / "metrics/history.csv", HISTORY)
+
+
+def finish_project(folder: Path, trained: str = "30de1") -> None:
+    """Add what :func:`make_project` leaves out: then the variant, trained as named, can be read."""
+    write_json(folder / "metrics/spectrogram.json", {"n_frames": 12})
+    write_json(folder / "metrics/generate.json", {"peak": 0.5})
+    stages = {
+        "download": {"outs": [{"path": "data/raw", "md5": "da7a.dir"}]},
+        "train": {"outs": [{"path": "models/generator", "md5": trained}]},
+    }
+    write_text(folder / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": stages}))
 
 
 def entry(number: str, **known: object) -> dict[str, object]:

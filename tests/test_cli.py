@@ -8,25 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from page_server import COMMAND, answered, environment, served
 from soundloom import cli
 from soundloom.tracking import RunStore
 
 REPOSITORY = Path(__file__).parents[1]
-COMMAND = [sys.executable, "-c", "from soundloom.cli import main; main()"]
-
-
-def environment() -> dict[str, str]:
-    unset = ("DVC_", "MLFLOW_", "SOUNDLOOM_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
-    return {**kept, "PYTHONPATH": str(REPOSITORY / "src")}
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -105,38 +97,11 @@ def test_a_port_that_cannot_be_had_is_told_in_one_line() -> None:
     assert_one_line(run("ui", "--port", "99999"), "port 99999", "65535")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-def answered(url: str, server: subprocess.Popen[str], seconds: float = 60) -> bytes:
-    """What ``url`` answers, as soon as ``server`` is there to answer."""
-    until = time.monotonic() + seconds
-    while server.poll() is None and time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(url, timeout=10) as reply:
-                return reply.read()
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"no answer; status {server.poll()}")
-
-
 @pytest.fixture
 def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """`soundloom ui` and its port; whatever a failing test leaves of it is killed."""
-    port = free_port()
-    process = subprocess.Popen(
-        [*COMMAND, "ui", "--port", str(port)],
-        env=environment(), start_new_session=True, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process, port
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    """`soundloom ui` and its port."""
+    with served(folder) as process_and_port:
+        yield process_and_port
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and sessions of POSIX")

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from generated_project import make_project
+from generated_project import finish_project, make_project
 from soundloom.errors import SoundloomError
-from soundloom.store import write_json
 from soundloom.tracking import RunStore, main_root
 from soundloom.variant import Dataset, Description, Variant
 
@@ -274,10 +272,7 @@ def environment(**changes: str) -> dict[str, str]:
 def workspace(project: Path) -> Path:
     """A temporary workspace of DVC's, in which the pipeline has run up to the track stage."""
     make_project(project)
-    write_json(project / "metrics/spectrogram.json", {"n_frames": 12})
-    write_json(project / "metrics/generate.json", {"peak": 0.5})
-    lock = {"stages": {"download": {"outs": [{"path": "data/raw", "md5": "da7a.dir"}]}}}
-    (project / "dvc.lock").write_text(yaml.safe_dump(lock))
+    finish_project(project)
     (project.parent / "main").mkdir()
     return project
 

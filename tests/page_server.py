@@ -1,0 +1,58 @@
+"""`soundloom ui` in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+COMMAND = [sys.executable, "-c", "from soundloom.cli import main; main()"]
+
+
+def environment() -> dict[str, str]:
+    """Without the settings of whoever runs the tests, and with this repository's code."""
+    unset = ("DVC_", "MLFLOW_", "SOUNDLOOM_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
+    return {**kept, "PYTHONPATH": str(SOURCE)}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def answered(url: str, server: subprocess.Popen[str], seconds: float = 60) -> bytes:
+    """What ``url`` answers, as soon as ``server`` is there to answer."""
+    until = time.monotonic() + seconds
+    while server.poll() is None and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as reply:
+                return reply.read()
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"no answer; status {server.poll()}")
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """The server of the project in ``folder``, and its port; what is left of it is killed."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "ui", "--port", str(port)],
+        cwd=folder, env=environment(), start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process, port
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
