@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ def test_a_store_that_turns_read_only_midway_loses_nothing(project: Project) -> 
     set_read_only(database, True)
     printed, _ = repro.communicate(timeout=240)
     assert repro.returncode == 0, printed
-    assert printed.count("soundloom: warning: not recorded in MLflow (") == 1
+    assert printed.count("soundloom: warning: not recorded in MLflow (") == 1, printed
     assert "Traceback" not in printed
     receipt = project.folder / "reports/tracked.json"
     assert json.loads(receipt.read_text())["recorded"] is False
@@ -244,27 +245,36 @@ def test_a_store_that_turns_read_only_midway_loses_nothing(project: Project) -> 
 
 
 def set_read_only(database: Path, read_only: bool) -> None:
-    """Have SQLite refuse to write, whoever asks: its format is said to be one not yet known."""
-    with database.open("r+b") as file:
-        file.seek(18)
-        file.write(b"\3" if read_only else b"\1")
-    with sqlite3.connect(database) as connection:
+    """Have SQLite refuse to write, whoever asks: its format is said to be one not yet known.
+
+    Under a lock, and with another change counter, or a process that knows the header as it was
+    would write it back. See "The Database Header" in SQLite's description of its file format.
+    """
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
         if read_only:
+            connection.execute("BEGIN EXCLUSIVE")
+        with database.open("r+b") as file:
+            file.seek(18)
+            file.write(b"\3" if read_only else b"\1")
+            file.seek(24)
+            counter = int.from_bytes(file.read(4), "big") + 1
+            file.seek(24)
+            file.write(counter.to_bytes(4, "big"))
+        if read_only:
+            connection.execute("ROLLBACK")
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 connection.execute("CREATE TABLE probe (id INTEGER)")
-    connection.close()
 
 
 def test_a_locked_store_is_waited_for_no_longer_than_bearable(project: Project) -> None:
     project.repro()
-    connection = sqlite3.connect(project.folder / "mlflow.db", isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
     project.change({"generate.temperature": 0.4})
-    started = time.monotonic()
-    printed = project.run("dvc", "repro")
-    waited_seconds = time.monotonic() - started
-    connection.execute("ROLLBACK")
-    connection.close()
+    database = project.folder / "mlflow.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        printed = project.run("dvc", "repro")
+        waited_seconds = time.monotonic() - started
     assert "not recorded in MLflow (" in printed
     assert waited_seconds < 100
     project.run("soundloom", "track", "--waiting")

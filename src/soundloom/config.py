@@ -216,6 +216,7 @@ class GenerateConfig(_Section):
     n_samples: Annotated[int, Field(ge=1, le=100)]
     seconds: Annotated[float, Field(ge=0.1, le=3600)]
     prompt: str
+    prompts_from: Literal["validation", "test"]
     prompt_seconds: Annotated[float, Field(ge=0.1, le=60)]
     temperature: Annotated[float, Field(ge=0, le=2)]
     seed: Seed
@@ -227,6 +228,16 @@ class GenerateConfig(_Section):
     def n_samples_long(self) -> int:
         """Sample frames in each file written."""
         return round(self.seconds * self.sample_rate_hz)
+
+
+class EvaluateConfig(_Section):
+    """``evaluate``: generated audio, real audio and controls, measured alike."""
+
+    n_windows: Annotated[int, Field(ge=10, le=100_000)]
+    n_resamples: Annotated[int, Field(ge=10, le=100_000)]
+    n_pairs: Annotated[int, Field(ge=0, le=100)]
+    seed: Seed
+    threads: Threads
 
 
 class TrackConfig(_Section):
@@ -245,6 +256,7 @@ class Config(_Section):
     model: ModelConfig
     train: TrainConfig
     generate: GenerateConfig
+    evaluate: EvaluateConfig
     track: TrackConfig
 
     @property

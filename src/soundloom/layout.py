@@ -10,6 +10,8 @@ FRAMES_FOLDER = Path("data/spectrogram")
 PAIRS_FOLDER = Path("data/pairs")
 GENERATOR_FOLDER = Path("models/generator")
 GENERATED_FOLDER = Path("data/generated")
+REFERENCE_FOLDER = Path("data/reference")
+EVALUATED_FOLDER = Path("data/evaluated")
 
 METRICS_FOLDER = Path("metrics")
 HISTORY_FILE = METRICS_FOLDER / "history.csv"

@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -105,6 +106,23 @@ def read_array(path: Path) -> np.ndarray:
         raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
     except ValueError as error:
         raise SoundloomError(f"{path}: not a .npy array: {error}") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as one ``.npz``; none may hold objects."""
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what :func:`write_arrays` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise SoundloomError(f"{path}: not a .npz of arrays: {error}") from None
 
 
 class FrameFolder:

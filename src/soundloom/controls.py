@@ -1,0 +1,59 @@
+"""Audio whose quality is known beforehand, to be measured beside what a model makes.
+
+A table that does not put these in their right order cannot be trusted with anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from soundloom.audio import within_full_scale
+from soundloom.spectrogram import FrameCodec
+
+# A splice is cut from pieces of this length, long enough to be recognised as copies.
+_PIECE_SECONDS = 4.0
+_CROSSFADE_SECONDS = 0.02
+
+
+def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
+    """Real audio through the codec and back, ``(n_samples,)``: no model on it can sound better."""
+    return within_full_scale(codec.decode(codec.encode(samples), len(samples)))
+
+
+def held_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:
+    """The last whole frame of a prompt, repeated: the drone that regression to the mean ends in."""
+    frames = codec.encode(prompt)
+    middle = codec.config.n_fft // 2 // codec.config.hop_samples
+    last = frames[max(len(frames) - 1 - middle, 0)]
+    held = np.tile(last, (codec.config.n_frames_covering(n_samples), 1))
+    return within_full_scale(codec.decode(held, n_samples))
+
+
+def noise_like(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """White noise as long and, by its root mean square, as loud as ``samples``."""
+    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    return np.clip(rms * rng.standard_normal(len(samples)), -1.0, 1.0).astype(np.float32)
+
+
+def splice(
+    clips: Sequence[np.ndarray], n_samples: int, sample_rate_hz: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Pieces of 4 s from anywhere in ``clips``, crossfaded: real in everything, and all copied.
+
+    Clips shorter than a piece are used whole. Returns ``(n_samples,)``.
+    """
+    fade = round(_CROSSFADE_SECONDS * sample_rate_hz)
+    rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+    joined = np.zeros(0, np.float32)
+    while len(joined) < n_samples:
+        clip = clips[rng.integers(len(clips))]
+        length = min(round(_PIECE_SECONDS * sample_rate_hz), len(clip))
+        start = rng.integers(len(clip) - length + 1)
+        piece = clip[start : start + length].astype(np.float32)
+        if len(joined):
+            piece[:fade] = rise * piece[:fade] + (1.0 - rise) * joined[-fade:]
+            joined = joined[:-fade]
+        joined = np.concatenate([joined, piece])
+    return joined[:n_samples]
