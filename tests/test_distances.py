@@ -23,7 +23,9 @@ Distance = Callable[[np.ndarray, np.ndarray], float]
 DISTANCES = pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
 
 
-def gaussian(n_windows: int, size: int, seed: int, mean: float = 0.0, sd: float = 1.0) -> np.ndarray:
+def gaussian(
+    n_windows: int, size: int, seed: int, mean: float = 0.0, sd: float = 1.0
+) -> np.ndarray:
     return np.random.default_rng(seed).normal(mean, sd, (n_windows, size))
 
 
@@ -136,7 +138,7 @@ def test_what_cannot_be_compared(distance: Distance) -> None:
     windows = gaussian(10, 4, 0)
     with pytest.raises(SoundloomError, match=r"\(10, 4\) and \(10, 3\)"):
         distance(windows, windows[:, :3])
-    with pytest.raises(SoundloomError, match=r"\(n_windows ≥ 2, size\); got \(10, 4\) and \(1, 4\)"):
+    with pytest.raises(SoundloomError, match=r"n_windows ≥ 2.*\(10, 4\) and \(1, 4\)"):
         distance(windows, windows[:1])
     with pytest.raises(SoundloomError, match="NaN"):
         distance(windows, windows * np.nan)
@@ -208,6 +210,15 @@ def test_the_interval_lies_around_the_distance(distance: Distance) -> None:
         reference, sample, distance, 100, np.random.default_rng(1), level=0.5
     )
     assert low < narrow[0] < figure < narrow[1] < high
+
+
+@DISTANCES
+def test_repeated_clips_do_not_lift_the_interval(distance: Distance) -> None:
+    rng = np.random.default_rng(0)
+    reference, sample = ([rng.normal(0.0, 1.0, (5, 8)) for _ in range(20)] for _ in "ab")
+    figure = distance(np.concatenate(reference), np.concatenate(sample))
+    low, high = bootstrap_interval(reference, sample, distance, 100, rng)
+    assert low < figure < high
 
 
 def test_an_interval_needs_clips() -> None:

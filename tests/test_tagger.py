@@ -16,6 +16,7 @@ from recordings import music
 from soundloom.band.mix import perform
 from soundloom.config import load_config
 from soundloom.errors import SoundloomError
+from soundloom.metrics.distances import profile_distance, tag_profile
 from soundloom.runtime import start_keras
 from soundloom.sources import debian
 
@@ -24,7 +25,6 @@ start_keras(seed=0, threads=1)
 from soundloom.tagger import (  # noqa: E402
     TAGS,
     Tagger,
-    TagResult,
     checkpoint_weights,
     log_mel_windows,
 )
@@ -48,12 +48,12 @@ def noise(seconds: float, sd: float = 0.1) -> np.ndarray:
     return samples.clip(-1.0, 1.0).astype(np.float32)
 
 
-def activations(result: TagResult) -> dict[str, float]:
-    return dict(zip(TAGS, result.tags.mean(axis=0).tolist(), strict=True))
+def activations(tags: np.ndarray) -> dict[str, float]:
+    return dict(zip(TAGS, tag_profile(tags).tolist(), strict=True))
 
 
-def best(result: TagResult, count: int) -> set[str]:
-    found = activations(result)
+def best(tags: np.ndarray, count: int) -> set[str]:
+    found = activations(tags)
     return set(sorted(found, key=lambda tag: -found[tag])[:count])
 
 
@@ -138,7 +138,7 @@ def test_musicnns_own_code_is_never_run(tagger: Tagger) -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(SoundloomError, match="package musicnn 0.1.0 is not installed"):
+    with pytest.raises(SoundloomError, match=r"package musicnn 0\.1\.0 is not installed"):
         checkpoint_weights()
     (tmp_path / "musicnn").mkdir()
     (tmp_path / "musicnn" / "__init__.py").touch()
@@ -180,7 +180,7 @@ def test_what_cannot_be_tagged(tagger: Tagger) -> None:
     with pytest.raises(SoundloomError, match=r"lasts 2\.90 s; it must last at least 3\.0 s"):
         tagger(music(2.9, RATE_HZ), RATE_HZ)
     assert len(tagger(music(3.0, RATE_HZ), RATE_HZ).tags) == 1
-    with pytest.raises(SoundloomError, match="hop_seconds is 0.0; it must be at least 0.016"):
+    with pytest.raises(SoundloomError, match=r"hop_seconds is 0\.0; .* at least 0\.016"):
         tagger(music(3.0, RATE_HZ), RATE_HZ, hop_seconds=0.0)
     with pytest.raises(SoundloomError, match="mono and finite"):
         tagger(np.full(RATE_HZ * 3, np.nan), RATE_HZ)
@@ -208,7 +208,7 @@ def test_silence_is_one_point(tagger: Tagger) -> None:
     result = tagger(np.zeros(7 * RATE_HZ, np.float32), RATE_HZ)
     assert np.isfinite(result.tags).all()
     assert np.isfinite(result.embeddings).all()
-    assert np.ptp(result.embeddings, axis=0).max() == 0.0
+    assert np.ptp(result.embeddings, axis=0).max() < 1e-6
 
 
 def test_loudness_is_heard(tagger: Tagger) -> None:
@@ -218,15 +218,15 @@ def test_loudness_is_heard(tagger: Tagger) -> None:
     assert 0.0 < moved[0] < 0.3 * moved[1]
 
 
-def test_our_own_band_sounds_like_a_rock_band_and_noise_does_not(tagger: Tagger) -> None:
-    rock = {"rock", "hard rock", "metal", "heavy metal", "classic rock", "alternative rock", "punk"}
-    bands = [tagger(perform(0, track, 12.0, RATE_HZ), RATE_HZ) for track in range(3)]
-    of_noise = activations(tagger(noise(12), RATE_HZ))
-    for band in bands:
-        found = activations(band)
-        assert sum(found[tag] for tag in rock) > 2 * sum(of_noise[tag] for tag in rock)
-        assert best(band, 3) & rock
-    assert max(of_noise, key=lambda tag: of_noise[tag]) == "electronic"
+def test_our_own_band_is_heard_as_rock_and_noise_is_not(tagger: Tagger) -> None:
+    band = np.concatenate(
+        [tagger(perform(0, track, 12.0, RATE_HZ), RATE_HZ).tags for track in range(4)]
+    )
+    of_noise = tagger(noise(12), RATE_HZ).tags
+    assert best(of_noise, 2) == {"electronic", "dance"}
+    assert "rock" in best(band, 2)
+    assert activations(band)["rock"] > 2.0 * activations(of_noise)["rock"]
+    assert profile_distance(tag_profile(band), tag_profile(of_noise)) > 0.2
 
 
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="this system has no apt-get")
@@ -239,16 +239,9 @@ def test_real_rock_is_tagged_so(tagger: Tagger, tmp_path: Path) -> None:
         songs = debian.collect(dataset, tmp_path).recordings
     except SoundloomError as error:
         pytest.skip(f"the packages cannot be had here: {error}")
-    excerpts = [song.load(RATE_HZ)[60 * RATE_HZ : 90 * RATE_HZ] for song in songs]
-    assert len(excerpts) == 8
-    found = TagResult(
-        *(
-            np.concatenate(parts)
-            for parts in zip(
-                *((r.tags, r.embeddings) for r in (tagger(x, RATE_HZ) for x in excerpts)),
-                strict=True,
-            )
-        )
-    )
-    assert best(found, 4) <= {"metal", "heavy metal", "rock", "hard rock", "instrumental"}
-    assert activations(found)["ambient"] < 0.05
+    # Loading sums whole songs: every other one will do.
+    excerpts = [song.load(RATE_HZ)[60 * RATE_HZ : 75 * RATE_HZ] for song in songs[::2]]
+    assert len(excerpts) == 4
+    tags = np.concatenate([tagger(excerpt, RATE_HZ).tags for excerpt in excerpts])
+    assert best(tags, 3) <= {"metal", "heavy metal", "rock", "hard rock"}
+    assert activations(tags)["ambient"] < 0.05

@@ -5,8 +5,9 @@ The network is musicnn, as trained on the Million Song Dataset's 50 most frequen
 here in Keras 3 from the weights that PyPI's ``musicnn`` 0.1.0 carries (ISC licence). That package's
 own code needs TensorFlow 1 and is never imported.
 
-It hears 16 kHz, thus nothing above 8 kHz, and it hears loudness: the same music 12 dB quieter gets
-other numbers. Compare audio at like levels.
+It hears 16 kHz, thus nothing above 8 kHz, and it hears loudness. On 49 clips of rock, 3 dB less
+moves the embeddings by a Fréchet distance of 3 and 12 dB less by 30, where two halves of the same
+songs lie 8 apart: bring what is to be compared to one level first.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ EMBEDDING_SIZE = 200
 _MODEL = "MSD_musicnn"
 # Adam's state, which the checkpoint holds beside the weights.
 _OPTIMISER_SUFFIXES = ("/Adam", "/Adam_1", "_power")
-# Every call has this many windows, silence if need be: the numbers of a window then do not depend
-# on how many others there are, and one shape is compiled once.
-_BATCH_WINDOWS = 8
+# Every batch has this many windows, filled up with silence: one shape is compiled once, and sums
+# are rounded alike however many windows there are. Larger batches are no faster on a CPU.
+_BATCH_WINDOWS = 4
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,11 @@ class TagResult:
     """``(n_windows, 50)`` float32 in [0, 1]: how likely each of :data:`TAGS` is, independently."""
 
     embeddings: np.ndarray
-    """``(n_windows, 200)`` float32: the batch-normalised dense layer that the tags are read from,
-    "penultimate" in musicnn."""
+    """``(n_windows, 200)`` float32: the batch-normalised dense layer that the tags are read from.
+
+    musicnn calls it "penultimate". Unlike the pooled features before it, whose maxima are unbounded
+    and whose 753 values outnumber the windows there usually are, it suits a Gaussian.
+    """
 
 
 class Tagger:
@@ -110,8 +114,8 @@ class Tagger:
             self.network.predict_on_batch(padded[start : start + _BATCH_WINDOWS])
             for start in range(0, len(padded), _BATCH_WINDOWS)
         ]
-        tags, embeddings = (np.concatenate(parts)[: len(windows)] for parts in zip(*batches))
-        return TagResult(tags, embeddings)
+        tags, embeddings = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        return TagResult(tags[: len(windows)], embeddings[: len(windows)])
 
 
 def log_mel_windows(
@@ -121,8 +125,8 @@ def log_mel_windows(
 
     Windows last 3 s (187 frames of 16 ms) and start every ``hop_seconds``, as long as they fit.
 
-    musicnn rounds the mel powers to float16 first, where ten thousand times a power above 6.55
-    overflows; here they stay float32.
+    musicnn's own code rounds the powers to float16 first, where ten thousand times a power above
+    6.55 is infinite (1 % of the values of a loud clip); here they stay float32.
 
     Raises :class:`SoundloomError`: audio shorter than a window, not mono or not finite, or a hop
     shorter than a frame.
@@ -165,9 +169,7 @@ def checkpoint_weights() -> dict[str, np.ndarray]:
     # The checkpoint's files have no name but their endings.
     variables = read_checkpoint(f"{folder}/")
     return {
-        name: value
-        for name, value in variables.items()
-        if not name.endswith(_OPTIMISER_SUFFIXES)
+        name: value for name, value in variables.items() if not name.endswith(_OPTIMISER_SUFFIXES)
     }
 
 
