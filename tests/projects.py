@@ -29,8 +29,11 @@ TINY: dict[str, Any] = {
     "model.lstm.units": 16,
     "train.epochs": 2,
     "generate.n_samples": 2,
-    "generate.seconds": 1.5,
+    "generate.seconds": 3.5,
     "generate.prompt_seconds": 1.0,
+    "evaluate.n_windows": 20,
+    "evaluate.n_resamples": 10,
+    "evaluate.n_pairs": 1,
 }
 
 

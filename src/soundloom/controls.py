@@ -19,7 +19,9 @@ _CROSSFADE_SECONDS = 0.02
 
 def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
     """Real audio through the codec and back, ``(n_samples,)``: no model on it can sound better."""
-    return within_full_scale(codec.decode(codec.encode(samples), len(samples)))
+    # As many frames as cover the audio to its last sample.
+    padded = np.pad(samples, (0, codec.config.hop_samples))
+    return within_full_scale(codec.decode(codec.encode(padded), len(samples)))
 
 
 def held_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:
@@ -48,7 +50,7 @@ def splice(
     rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
     joined = np.zeros(0, np.float32)
     while len(joined) < n_samples:
-        clip = clips[rng.integers(len(clips))]
+        clip = clips[int(rng.integers(len(clips)))]
         length = min(round(_PIECE_SECONDS * sample_rate_hz), len(clip))
         start = rng.integers(len(clip) - length + 1)
         piece = clip[start : start + length].astype(np.float32)

@@ -38,6 +38,17 @@ class Stretch:
         """Its length."""
         return self.end_sample - self.start_sample
 
+    @property
+    def name(self) -> str:
+        """``clip@start``, which :func:`parse_stretch_name` takes apart."""
+        return f"{self.clip}@{self.start_sample}"
+
+
+def parse_stretch_name(name: str) -> tuple[str, int]:
+    """Clip and first sample of the stretch of this name."""
+    clip, _, start_sample = name.rpartition("@")
+    return clip, int(start_sample)
+
 
 def split_clips(clips: Sequence[Clip], config: PairsConfig, guard_samples: int) -> list[Stretch]:
     """Give every part its share of the corpus, seeded by ``config.split_seed``.

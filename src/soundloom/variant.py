@@ -20,6 +20,7 @@ from soundloom.config import PARAMS_FILE
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
 from soundloom.layout import (
+    EVALUATED_FOLDER,
     GENERATED_FOLDER,
     GENERATOR_FOLDER,
     HISTORY_FILE,
@@ -34,7 +35,7 @@ LOCK_FILE, PIPELINE_FILE = Path("dvc.lock"), Path("dvc.yaml")
 SOURCE_FOLDER = Path("src")
 # The stage that records a variant is no part of it.
 TRACK_STAGE = "track"
-_METRICS_OF = ("explore", "spectrogram", "train", "generate")
+_METRICS_OF = ("explore", "spectrogram", "train", "generate", "reference", "evaluate")
 # Folder in MLflow → what it holds. MLflow's page sets the files of several runs side by side that
 # have the same name and lie in no folder: so what is to be compared by ear lies there.
 _ARTIFACTS = {
@@ -43,6 +44,7 @@ _ARTIFACTS = {
     "real": [GENERATED_FOLDER / "real"],
     "spectrograms": [GENERATED_FOLDER / "spectrograms"],
     "explore": [REPORTS_FOLDER / "explore"],
+    "evaluated": [EVALUATED_FOLDER],
     "metrics": [METRICS_FOLDER],
     "model": [GENERATOR_FOLDER],
 }

@@ -66,8 +66,7 @@ def _stretches(part: str) -> Iterator[tuple[str, np.ndarray]]:
     for stretch in load_split(FrameFolder(FRAMES_FOLDER).split_file):
         if stretch.part == part:
             samples = read_audio(RAW_FOLDER / clips[stretch.clip].file, rate_hz)
-            name = f"{stretch.clip}@{stretch.start_sample}"
-            yield name, samples[stretch.start_sample : stretch.end_sample]
+            yield stretch.name, samples[stretch.start_sample : stretch.end_sample]
 
 
 def _controls(
@@ -86,15 +85,21 @@ def _controls(
         return {str(number): samples for number, samples in enumerate(made)}
 
     yield "resynthesised", decoded(lambda samples: resynthesised(codec, samples), real)
-    yield "splice", {
-        str(number): splice(list(training.values()), n_samples, codec.sample_rate_hz, rng)
-        for number in range(_N_CONTROLS)
-    }
+    yield (
+        "splice",
+        {
+            str(number): splice(list(training.values()), n_samples, codec.sample_rate_hz, rng)
+            for number in range(_N_CONTROLS)
+        },
+    )
     yield (
         "last_frame",
         decoded(lambda samples: held_frame(codec, samples[:prompt_samples], n_samples), chosen),
     )
-    yield "noise", {
-        str(number): noise_like(np.resize(samples, n_samples), rng)
-        for number, samples in enumerate(chosen)
-    }
+    yield (
+        "noise",
+        {
+            str(number): noise_like(np.resize(samples, n_samples), rng)
+            for number, samples in enumerate(chosen)
+        },
+    )

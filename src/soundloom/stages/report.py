@@ -17,6 +17,8 @@ from soundloom.store import read_json, write_text
 
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
 METRICS_FILES = {
+    "Evaluation": metrics_file("evaluate"),
+    "Real audio and controls": metrics_file("reference"),
     "Generated audio": metrics_file("generate"),
     "Training": metrics_file("train"),
     "Spectrogram round trip": metrics_file("spectrogram"),

@@ -1,0 +1,97 @@
+"""Stage ``evaluate``: how near the generated audio comes to held-out real audio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from soundloom.audio import read_audio, write_audio
+from soundloom.config import load_config
+from soundloom.corpus import Manifest
+from soundloom.figures import draw_distances
+from soundloom.layout import (
+    EVALUATED_FOLDER,
+    GENERATED_FOLDER,
+    RAW_FOLDER,
+    REFERENCE_FOLDER,
+    metrics_file,
+)
+from soundloom.metrics.log_mel import PASSAGE_SECONDS
+from soundloom.metrics.novelty import Match, closest_pairs
+from soundloom.runtime import start_keras
+from soundloom.split import parse_stretch_name
+from soundloom.store import folder_written_aside, read_arrays, read_json, write_json
+
+if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
+    from soundloom.evaluation import Heard
+
+
+def main() -> None:
+    """Run the stage."""
+    config = load_config()
+    start_keras(config.evaluate.seed, config.evaluate.threads)
+    from soundloom.evaluation import STABILITY_HOP_SECONDS, Measures, from_arrays, listen, top_tags
+    from soundloom.tagger import Tagger
+
+    rate_hz = config.dataset.sample_rate_hz
+    generated = {
+        path.stem: read_audio(path, rate_hz)
+        for path in sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
+    }
+    heard = listen(
+        generated, rate_hz, Tagger.load(),
+        n_windows=config.evaluate.n_windows, threads=config.evaluate.threads,
+        hop_seconds=STABILITY_HOP_SECONDS,
+    )  # fmt: skip
+    training, held_out = (
+        from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
+        for name in ("training", "held_out")
+    )
+    measures = Measures(held_out, training, config.evaluate, rate_hz)
+    numbers = measures.of(heard)
+    if stability := measures.stability(heard):
+        numbers["stability"] = stability
+    controls = read_json(metrics_file("reference"))
+    with folder_written_aside(EVALUATED_FOLDER) as aside:
+        write_json(aside / "tags.json", {"generated": top_tags(heard)})
+        draw_distances(aside / "figures" / "distances.png", {"generated": numbers, **controls})
+        pairs = closest_pairs(measures.nearest(heard), config.evaluate.n_pairs)
+        _write_pairs(aside / "pairs", pairs, heard, training, generated, rate_hz)
+    write_json(metrics_file("evaluate"), numbers)
+
+
+def _write_pairs(
+    folder: Path,
+    pairs: Sequence[Match],
+    heard: Sequence[Heard],
+    training: Sequence[Heard],
+    generated: Mapping[str, np.ndarray],
+    rate_hz: int,
+) -> None:
+    """Write each generated passage and the training passage nearest to it, and where they lie."""
+    clips, listed = {clip.name: clip for clip in Manifest.load().clips}, []
+    for number, pair in enumerate(pairs):
+        clip, offset = parse_stretch_name(training[pair.training_clip].name)
+        original = read_audio(RAW_FOLDER / clips[clip].file, rate_hz)[offset:]
+        sample = heard[pair.generated_clip].name
+        for kind, samples, seconds in (
+            ("generated", generated[sample], pair.generated_seconds),
+            ("training", original, pair.training_seconds),
+        ):
+            start, length = round(seconds * rate_hz), round(PASSAGE_SECONDS * rate_hz)
+            passage = samples[start : start + length]
+            write_audio(folder / f"pair_{number:02d}_{kind}.wav", passage, rate_hz)
+        listed.append(
+            {
+                "correlation": pair.correlation,
+                "sample": sample,
+                "sample_seconds": pair.generated_seconds,
+                "recording": clips[clip].recording,
+                "recording_seconds": (clips[clip].offset_samples + offset) / rate_hz
+                + pair.training_seconds,
+            }
+        )
+    write_json(folder / "pairs.json", listed)

@@ -1,0 +1,71 @@
+"""Controls are what they claim to be: real audio decoded again, a drone, noise, copies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soundloom.band.mix import perform
+from soundloom.config import Config
+from soundloom.controls import held_frame, noise_like, resynthesised, splice
+from soundloom.metrics.levels import frame_change, rms_dbfs
+from soundloom.spectrogram import FrameCodec
+
+RATE_HZ = 22_050
+
+
+@pytest.fixture(scope="module")
+def music() -> np.ndarray:
+    return perform(0, 1, 6.0, RATE_HZ)
+
+
+@pytest.fixture
+def codec(config: Config, music: np.ndarray) -> FrameCodec:
+    spectrogram = config.spectrogram.model_copy(update={"griffin_lim_iterations": 8})
+    extremes = [FrameCodec.level_range(music, spectrogram, RATE_HZ)]
+    return FrameCodec.fit(extremes, spectrogram, RATE_HZ)
+
+
+def test_resynthesis_keeps_length_and_frames(codec: FrameCodec, music: np.ndarray) -> None:
+    again = resynthesised(codec, music)
+    assert again.shape == music.shape
+    assert np.abs(again).max() <= 1.0
+    frames, frames_again = codec.encode(music), codec.encode(again)
+    assert np.corrcoef(frames.ravel(), frames_again.ravel())[0, 1] > 0.95
+
+
+def test_a_held_frame_is_the_prompts_last_and_does_not_move(
+    codec: FrameCodec, music: np.ndarray
+) -> None:
+    quiet_end = np.concatenate([music, np.zeros(RATE_HZ // 2, np.float32)])
+    held = held_frame(codec, music, 2 * RATE_HZ)
+    assert held.shape == (2 * RATE_HZ,)
+    assert frame_change(codec.encode(held)) < 0.5 * frame_change(codec.encode(music))
+    assert rms_dbfs(held_frame(codec, quiet_end, RATE_HZ)) < rms_dbfs(held) - 20.0
+
+
+def test_noise_is_white_and_as_loud(music: np.ndarray) -> None:
+    noise = noise_like(music, np.random.default_rng(0))
+    assert noise.shape == music.shape
+    assert rms_dbfs(noise) == pytest.approx(rms_dbfs(music), abs=0.2)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    low, high = np.array_split(power, 2)
+    assert low.mean() == pytest.approx(high.mean(), rel=0.1)
+
+
+def test_a_splice_is_made_of_pieces_of_the_clips() -> None:
+    ramps = [np.linspace(start, start + 0.4, 8 * 1000, dtype=np.float32) for start in (0.0, 0.5)]
+    made = splice(ramps, 30_000, 1000, np.random.default_rng(0))
+    assert made.shape == (30_000,)
+    # Within a piece the slope is a clip's; only crossfades differ, 20 ms of every 4 s.
+    slopes = np.diff(made)
+    assert np.mean(np.isclose(slopes, 0.4 / 7999, atol=1e-6)) > 0.98
+    assert {False, True} == set((made > 0.45).tolist())  # both clips are in it
+    again = splice(ramps, 30_000, 1000, np.random.default_rng(0))
+    assert np.array_equal(made, again)
+
+
+def test_clips_shorter_than_a_piece_are_spliced_whole() -> None:
+    short = np.full(1500, 0.25, np.float32)
+    made = splice([short], 5000, 1000, np.random.default_rng(0))
+    assert made == pytest.approx(np.full(5000, 0.25))
