@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from soundloom.config import EvaluateConfig
 from soundloom.errors import SoundloomError
@@ -48,13 +49,15 @@ STABILITY_SECONDS = 15.0
 STABILITY_HOP_SECONDS = 0.5
 REPETITION_SECONDS = 30.0
 _MIN_PIECE_SECONDS = 5.0
-# Fewer held-out recordings cannot be compared with each other.
-_LEAST_CLIPS = 4
+# Fewer recordings, or pieces of them, cannot be split and compared with each other.
+_LEAST_GROUPS = 4
 _DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "fad": frechet_distance,
     "kad": kernel_distance,
 }
 _SHORTEST_HOP_SECONDS = 0.1
+# Sums are rounded alike on any number of cores, and small products are faster on one.
+_same_on_any_machine = threadpool_limits.wrap(limits=1)
 DESCRIPTORS = {"rhythm": rhythm, "tonality": tonality, "dynamics": dynamics}
 
 
@@ -154,6 +157,7 @@ class Measures:
         self._held_out, self._training, self._config = held_out, training, config
         self._frames_per_second = frames_per_second(sample_rate_hz)
 
+    @_same_on_any_machine
     def of(self, sample: Sequence[Heard]) -> dict[str, Any]:
         """Everything of a set, in JSON types: distances to held-out audio, novelty, and so on.
 
@@ -166,6 +170,7 @@ class Measures:
             **self._habits(sample),
         }
 
+    @_same_on_any_machine
     def of_real(self) -> dict[str, Any]:
         """The same of real audio: training audio's distances, and held-out audio's novelty."""
         return {
@@ -175,6 +180,7 @@ class Measures:
             **self._habits(self._training),
         }
 
+    @_same_on_any_machine
     def stability(self, sample: Sequence[Heard]) -> dict[str, float]:
         """The last 15 s of recordings against their first; nothing of recordings too short.
 
@@ -198,6 +204,7 @@ class Measures:
             "flux_ratio": _mean_of(long, "flux_ratio"),
         }
 
+    @_same_on_any_machine
     def nearest(self, sample: Sequence[Heard]) -> list[Match]:
         """The training passage nearest to each passage of a set."""
         return nearest_passages(
@@ -235,8 +242,11 @@ class Measures:
         groups = np.concatenate(
             [[number] * len(_pieces_of(heard)) for number, heard in enumerate(self._held_out)]
         )
+        if len(self._held_out) < _LEAST_GROUPS:
+            # Pieces of one recording are alike: real audio then looks nearer to itself than it is.
+            groups = np.arange(len(groups))
         n_pieces = sum(len(_pieces_of(heard)) for heard in sample)
-        if len(self._held_out) < _LEAST_CLIPS or n_pieces < 2:
+        if len(groups) < _LEAST_GROUPS or n_pieces < 2:
             return {}
         for group in DESCRIPTORS:
             found = {

@@ -51,6 +51,30 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A generated passage and the training passage most like it, to be compared by ear.
+
+    ``entry`` is the pair's in ``pairs.json``: correlation, and where both were taken.
+    """
+
+    entry: Mapping[str, Any]
+    generated: Sound
+    training: Sound
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured of generated audio, and alike of real audio and of the controls."""
+
+    sets: Mapping[str, Mapping[str, Any]]
+    """Numbers of each set of recordings, in groups; the generated first."""
+    tags: Mapping[str, Sequence[str]]
+    """The top tags of sets, the likeliest first."""
+    picture_png: bytes
+    pairs: Sequence[Pair]
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of text under a heading; the first cell of each row names it."""
 
@@ -92,6 +116,7 @@ def render(
     params: Mapping[str, Any],
     metrics: Mapping[str, Any],
     history: Mapping[str, Sequence[float]],
+    evaluation: Evaluation | None = None,
 ) -> str:
     """The whole page as HTML.
 
@@ -113,6 +138,8 @@ def render(
         licences=recordings_by_licence(manifest),
         samples=samples,
         chart=loss_chart(history),
+        evaluation=evaluation,
+        evaluation_table=metric_table("All numbers", evaluation.sets) if evaluation else None,
         metrics=[metric_table(title, document) for title, document in metrics.items()],
         params=[param_table(section, values) for section, values in params.items()],
         plot={"left": figures.LEFT, "right": figures.HEAT_MAP_RIGHT},

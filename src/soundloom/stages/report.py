@@ -11,14 +11,19 @@ import soundfile
 from soundloom.config import load_config
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
-from soundloom.layout import GENERATED_FOLDER, HISTORY_FILE, LISTEN_FILE, metrics_file
-from soundloom.report import Sample, Sound, encode_flac, render
+from soundloom.layout import (
+    EVALUATED_FOLDER,
+    GENERATED_FOLDER,
+    HISTORY_FILE,
+    LISTEN_FILE,
+    REFERENCE_FOLDER,
+    metrics_file,
+)
+from soundloom.report import Evaluation, Pair, Sample, Sound, encode_flac, render
 from soundloom.store import read_json, write_text
 
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
 METRICS_FILES = {
-    "Evaluation": metrics_file("evaluate"),
-    "Real audio and controls": metrics_file("reference"),
     "Generated audio": metrics_file("generate"),
     "Training": metrics_file("train"),
     "Spectrogram round trip": metrics_file("spectrogram"),
@@ -32,7 +37,9 @@ def main() -> None:
     metrics = {title: read_json(path) for title, path in METRICS_FILES.items() if path.exists()}
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
     samples = [load_sample(entry, GENERATED_FOLDER) for entry in entries]
-    page = render(Manifest.load(), samples, params, metrics, load_history(HISTORY_FILE))
+    page = render(
+        Manifest.load(), samples, params, metrics, load_history(HISTORY_FILE), load_evaluation()
+    )
     write_text(LISTEN_FILE, page)
 
 
@@ -55,6 +62,30 @@ def load_sound(folder: Path, kind: str, name: str) -> Sound:
         raise SoundloomError(f"{path}: cannot be read as audio ({error})") from None
     picture_png = picture.read_bytes() if picture.exists() else None
     return Sound(encode_flac(samples, rate_hz), len(samples) / rate_hz, picture_png)
+
+
+def load_evaluation() -> Evaluation | None:
+    """Read what was measured of the generated audio and of the controls, if it was."""
+    if not metrics_file("evaluate").exists():
+        return None
+    tags = read_json(REFERENCE_FOLDER / "tags.json") | read_json(EVALUATED_FOLDER / "tags.json")
+    pairs = EVALUATED_FOLDER / "pairs"
+    return Evaluation(
+        sets={
+            "generated": read_json(metrics_file("evaluate")),
+            **read_json(metrics_file("reference")),
+        },
+        tags={name: tags[name] for name in ("generated", "held_out", "training")},
+        picture_png=(EVALUATED_FOLDER / "figures" / "distances.png").read_bytes(),
+        pairs=[
+            Pair(
+                entry,
+                load_sound(EVALUATED_FOLDER, "pairs", f"pair_{number:02d}_generated"),
+                load_sound(EVALUATED_FOLDER, "pairs", f"pair_{number:02d}_training"),
+            )
+            for number, entry in enumerate(read_json(pairs / "pairs.json"))
+        ],
+    )
 
 
 def load_history(path: Path) -> dict[str, list[float]]:
