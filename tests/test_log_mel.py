@@ -36,6 +36,14 @@ def test_a_sine_sounds_in_its_band() -> None:
     assert np.allclose(frames[100, loudest] - half[100, loudest], 6.02, atol=0.01)
 
 
+def test_the_level_of_white_noise() -> None:
+    """A Hann window passes 3/8 of its power into n_fft / 2 bins' worth of a sine's peak."""
+    n_fft = 0.093 * RATE_HZ
+    expected_db = 10 * np.log10(0.1**2 * n_fft * 3 / 8 * (4 / n_fft) ** 2)
+    power = 10 ** (log_mel(noise(20.0, rms=0.1), RATE_HZ)[10:-10] / 10)
+    assert np.allclose(10 * np.log10(power.mean(axis=0)), expected_db, atol=0.5)
+
+
 def test_frames_are_centred_on_their_time() -> None:
     samples = silence(2.0)
     samples[RATE_HZ] = 1.0  # a click after one second

@@ -51,11 +51,11 @@ def test_a_profile_is_its_own_key(tonic: int, mode: str) -> None:
 
 
 def test_chroma_knows_the_note_also_when_out_of_tune() -> None:
-    for cents in (0.0, 30.0):
+    for cents in (-40.0, 0.0, 40.0):
         frames = chroma(sine(440.0 * 2 ** (cents / 1200)), RATE_HZ)
         assert frames.shape[1] == 12
         assert np.argmax(frames.mean(axis=0)) == 9
-        assert chroma_entropy(frames) < 0.1
+        assert chroma_entropy(frames) < 0.2
 
 
 def test_entropy_of_known_shares() -> None:
