@@ -44,7 +44,7 @@ class Density(FrameModel):
         n_latents = config.latents.n_latents
         self._config = config
         self._latents: Latents | None = None
-        self._extremes: np.ndarray = np.zeros((2, n_latents))
+        self._extremes: np.ndarray[Any, Any] = np.zeros((2, n_latents))
         self._backbone = Backbone(config.backbone)
         self._head = MixtureHead(n_latents, config.density)
 
@@ -63,12 +63,9 @@ class Density(FrameModel):
         wanted = self._config.latents
         self._latents = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
         found = [self._standardised(windows) for windows in train.epoch(0)]
-        self._extremes = np.stack(
-            [
-                np.min([latents.min(axis=(0, 1)) for latents in found], axis=0),
-                np.max([latents.max(axis=(0, 1)) for latents in found], axis=0),
-            ]
-        )
+        lowest = np.min([latents.min(axis=(0, 1)) for latents in found], axis=0)
+        highest = np.max([latents.max(axis=(0, 1)) for latents in found], axis=0)
+        self._extremes = np.array([lowest, highest])
         products = sum((some[:, 1:] * some[:, :-1]).sum(axis=(0, 1)) for some in found)
         squares = sum((some[:, :-1] ** 2).sum(axis=(0, 1)) for some in found)
         self._head.start_at(products / np.maximum(squares, 1e-6))
