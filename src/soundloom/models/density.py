@@ -44,7 +44,7 @@ class Density(FrameModel):
         n_latents = config.latents.n_latents
         self._config = config
         self._latents: Latents | None = None
-        self._extremes: np.ndarray[Any, Any] = np.zeros((2, n_latents))
+        self._extremes = np.zeros((2, n_latents))
         self._backbone = Backbone(config.backbone)
         self._head = MixtureHead(n_latents, config.density)
 
@@ -75,13 +75,10 @@ class Density(FrameModel):
     ) -> tuple[Any, Any]:
         latents = self._standardised(windows)
         heard, following = latents[:, :-1], latents[:, 1:]
-        levels = np.zeros((len(latents), 1), np.float32)
-        style = self._style(latents, rng)
+        style, levels = self._style(latents, rng), np.zeros((len(latents), 1), np.float32)
         if rng is not None:
-            levels = rng.uniform(0.0, self._config.density.input_noise, levels.shape)
-            levels = levels.astype(np.float32)
-            noise = rng.standard_normal(heard.shape, np.float32)
-            heard = heard + levels[:, None] * noise
+            levels = self._config.density.input_noise * rng.random(levels.shape, np.float32)
+            heard = heard + levels[:, None] * rng.standard_normal(heard.shape, np.float32)
         return (heard, np.concatenate([style, levels], axis=1), following), following
 
     def loss(self) -> Any:
