@@ -192,11 +192,63 @@ class LstmConfig(_Section):
     input_noise: Annotated[float, Field(ge=0, le=1)]
 
 
+class LatentsConfig(_Section):
+    """``model.latents``: what tokens and density see of the frames."""
+
+    stack_frames: Annotated[int, Field(ge=1, le=16)]
+    n_latents: Annotated[int, Field(ge=1, le=1024)]
+
+
+class BackboneConfig(_Section):
+    """``model.backbone``: the recurrent network of tokens and density."""
+
+    units: Annotated[int, Field(ge=1, le=4096)]
+    layers: Annotated[int, Field(ge=1, le=8)]
+    dropout: Annotated[float, Field(ge=0, le=0.9)]
+    style: bool
+
+
+class TokensConfig(_Section):
+    """``model.tokens``: codebooks and the head that spells their codes."""
+
+    levels: Annotated[int, Field(ge=1, le=32)]
+    codes: Annotated[int, Field(ge=2, le=4096)]
+    hidden_units: Annotated[int, Field(ge=1, le=4096)]
+    dropout: Annotated[float, Field(ge=0, le=0.9)]
+    token_noise: Annotated[float, Field(ge=0, le=1)]
+    label_smoothing: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class DensityConfig(_Section):
+    """``model.density``: the head that gives each latent a mixture of Gaussians."""
+
+    components: Annotated[int, Field(ge=1, le=64)]
+    hidden_units: Annotated[int, Field(ge=1, le=8192)]
+    dropout: Annotated[float, Field(ge=0, le=0.9)]
+    input_noise: Annotated[float, Field(ge=0, le=2)]
+    told_noise: Annotated[float, Field(ge=0, le=2)]
+    min_scale: Annotated[float, Field(ge=0.001, le=1)]
+
+
 class ModelConfig(_Section):
     """``model``: which model, and a section for each."""
 
-    name: Literal["lstm"]
+    name: Literal["lstm", "tokens", "density"]
     lstm: LstmConfig
+    latents: LatentsConfig
+    backbone: BackboneConfig
+    tokens: TokensConfig
+    density: DensityConfig
+
+
+class AugmentConfig(_Section):
+    """``train.augment``: how training windows are varied."""
+
+    share: Annotated[float, Field(ge=0, le=1)]
+    gain_db: Annotated[float, Field(ge=0, le=40)]
+    pitch_semitones: Annotated[float, Field(ge=0, le=12)]
+    time_stretch: Annotated[float, Field(ge=0, le=0.5)]
+    eq_db: Annotated[float, Field(ge=0, le=40)]
 
 
 class TrainConfig(_Section):
@@ -205,9 +257,11 @@ class TrainConfig(_Section):
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     learning_rate: Annotated[float, Field(ge=1e-7, le=1)]
+    schedule: Literal["constant", "cosine"]
     patience: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
     threads: Threads
+    augment: AugmentConfig
 
 
 class GenerateConfig(_Section):
@@ -219,6 +273,7 @@ class GenerateConfig(_Section):
     prompts_from: Literal["validation", "test"]
     prompt_seconds: Annotated[float, Field(ge=0.1, le=60)]
     temperature: Annotated[float, Field(ge=0, le=2)]
+    top_p: Annotated[float, Field(ge=0.01, le=1)]
     seed: Seed
     sample_rate_hz: Annotated[int, Field(ge=8000, le=192_000)]
     channels: Annotated[int, Field(ge=1, le=2)]
@@ -309,6 +364,18 @@ class Config(_Section):
                 f"pairs.guard_seconds is {self.pairs.guard_seconds}; with split_by: time it must "
                 f"cover one analysis window (spectrogram.n_fft: "
                 f"{self.spectrogram.n_fft / self.dataset.sample_rate_hz:.3f} s)"
+            )
+        latents, bins = self.model.latents, self.spectrogram.n_bins
+        if latents.n_latents > latents.stack_frames * bins:
+            raise ValueError(
+                f"model.latents.n_latents is {latents.n_latents}; it must be at most "
+                f"stack_frames times the bins of a frame ({latents.stack_frames * bins})"
+            )
+        if self.model.name != "lstm" and self.pairs.window_frames < 4 * latents.stack_frames:
+            raise ValueError(
+                f"pairs.window_frames is {self.pairs.window_frames}; with model.name: "
+                f"{self.model.name} it must be at least four steps of "
+                f"model.latents.stack_frames ({4 * latents.stack_frames})"
             )
         if self.explore.zoom_end_sample > self.dataset.min_clip_samples:
             raise ValueError(

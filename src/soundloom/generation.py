@@ -63,6 +63,7 @@ def continue_prompts(
         np.stack([prompt_frames(codec, prompt) for prompt in prompts]),
         codec.config.n_frames_covering(n_source),
         temperature=config.temperature,
+        top_p=config.top_p,
         rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
     )
     samples = each(

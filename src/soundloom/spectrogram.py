@@ -172,6 +172,21 @@ class FrameCodec:
             levels = np.where(unit <= 0.0, 20.0 * np.log10(_AMPLITUDE_FLOOR), levels)
         return synthesise(levels, self.config, self.sample_rate_hz, n_samples)
 
+    def levels(self, frames: np.ndarray) -> np.ndarray:
+        """``(n_frames, n_bins)`` in [0, 1] → levels as :func:`analyse` gives them."""
+        return self._scaler.inverse_transform(self._columns(frames)).reshape(frames.shape)
+
+    def frames(self, levels: np.ndarray) -> np.ndarray:
+        """Undo :meth:`levels`; values outside the range seen in training are clipped."""
+        return self._scaler.transform(self._columns(levels)).reshape(levels.shape)
+
+    def louder(self, levels: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
+        """Levels of the same sound with ``gains_db`` (n_bins,) more in each bin."""
+        if self.config.amplitude == "db":
+            return levels + gains_db
+        gained = np.expm1(levels) * 10.0 ** (gains_db / 20.0)
+        return np.log1p(np.maximum(gained, 0.0))
+
     def to_json(self) -> dict[str, Any]:
         """All that :meth:`from_json` needs, in JSON types."""
         return {

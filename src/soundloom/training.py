@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from tqdm.keras import TqdmCallback
 
 from soundloom.config import TrainConfig
@@ -13,6 +15,7 @@ from soundloom.models.base import FrameModel
 from soundloom.windows import Batches
 
 EpochReport = Callable[[dict[str, float]], None]
+Variation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def train(
@@ -21,23 +24,28 @@ def train(
     validation_batches: Batches,
     config: TrainConfig,
     *,
+    vary: Variation | None = None,
     on_epoch: EpochReport | None = None,
 ) -> list[dict[str, float]]:
     """Fit ``model`` in place, leaving it with the weights of its best validation loss.
 
     Returns a row an epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``learning_rate``;
-    ``on_epoch`` is given each row as it comes.
+    ``vary`` turns each batch of training windows into others of one shape, anew every epoch;
+    ``on_epoch`` is given each row as it comes. Training ends after a number of epochs, never of
+    minutes: a time limit would give other bytes on a busier machine.
     """
     model.prepare(train_batches)
     model.network.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate, global_clipnorm=1.0),
+        optimizer=keras.optimizers.Adam(
+            _learning_rate(config, len(train_batches)), global_clipnorm=1.0
+        ),
         loss=model.loss(),
     )
     history = _History(on_epoch)
     model.network.fit(
-        _examples(model, train_batches),
+        _training_examples(model, train_batches, vary, config.seed),
         steps_per_epoch=len(train_batches),
-        validation_data=_examples(model, validation_batches),
+        validation_data=_held_out_examples(model, validation_batches),
         validation_steps=len(validation_batches),
         epochs=config.epochs,
         callbacks=[
@@ -59,11 +67,25 @@ def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
     return min(history, key=lambda row: row["val_loss"])
 
 
-def _examples(model: FrameModel, batches: Batches) -> Iterator[tuple[Any, Any]]:
-    epoch = 0
+def _learning_rate(config: TrainConfig, n_batches: int) -> Any:
+    """A number, or its cosine decay over all epochs (Loshchilov & Hutter 2017)."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    return keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * n_batches)
+
+
+def _training_examples(
+    model: FrameModel, batches: Batches, vary: Variation | None, seed: int
+) -> Iterator[tuple[Any, Any]]:
+    for epoch in itertools.count():
+        rng = np.random.default_rng([seed, epoch])
+        for windows in batches.epoch(epoch):
+            yield model.example(vary(windows, rng) if vary else windows, rng)
+
+
+def _held_out_examples(model: FrameModel, batches: Batches) -> Iterator[tuple[Any, Any]]:
     while True:
-        yield from map(model.example, batches.epoch(epoch))
-        epoch += 1
+        yield from map(model.example, batches.epoch(0))
 
 
 class _History(keras.callbacks.Callback):

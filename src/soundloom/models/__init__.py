@@ -7,13 +7,15 @@ from pathlib import Path
 from soundloom.config import ModelConfig
 from soundloom.errors import SoundloomError
 from soundloom.models.base import FrameModel
+from soundloom.models.density import Density
 from soundloom.models.lstm import Lstm
+from soundloom.models.tokens import Tokens
 from soundloom.spectrogram import FrameCodec
 from soundloom.store import read_json, write_json
 
 _CODEC_FILE, _MODEL_FILE = "codec.json", "model.json"
 
-MODELS: dict[str, type[FrameModel]] = {"lstm": Lstm}
+MODELS: dict[str, type[FrameModel]] = {"lstm": Lstm, "tokens": Tokens, "density": Density}
 
 
 def build_model(config: ModelConfig, n_bins: int) -> FrameModel:

@@ -37,8 +37,14 @@ class FrameModel(ABC):
         """Learn from training windows whatever must stand before gradient descent starts."""
 
     @abstractmethod
-    def example(self, windows: np.ndarray) -> tuple[Any, Any]:
-        """What the network is given and what it should answer, for one batch of windows."""
+    def example(
+        self, windows: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[Any, Any]:
+        """What the network is given and what it should answer, for one batch of windows.
+
+        ``rng`` is given in training alone: what a model corrupts or varies for its own good it
+        draws from there. Without, examples are plain, and losses on them can be compared.
+        """
 
     @abstractmethod
     def loss(self) -> Any:
@@ -58,13 +64,15 @@ class FrameModel(ABC):
         n_frames: int,
         *,
         temperature: float,
+        top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
         """Continue each prompt by ``n_frames`` frames.
 
         ``prompts`` (n_prompts, prompt_frames ≥ 1, n_bins) → (n_prompts, n_frames, n_bins) float32
-        in [0, 1]. ``temperature`` 0 always takes the likeliest frame; ``rngs``, one a prompt, are
-        the only source of chance.
+        in [0, 1]. ``temperature`` 0 always takes the likeliest frame; ``top_p`` in (0, 1] is the
+        share of probability, the likeliest part, that choices are drawn from; ``rngs``, one a
+        prompt, are the only source of chance.
         """
 
     @abstractmethod
@@ -75,3 +83,12 @@ class FrameModel(ABC):
     @abstractmethod
     def load(cls, folder: Path, config: ModelConfig, n_bins: int) -> Self:
         """Read what :meth:`save` wrote."""
+
+
+def save_weights(network: keras.Model, path: Path) -> None:
+    """Write a network's weights, byte-stable.
+
+    Through a model never compiled: the optimiser's state would triple the file. It has a name of
+    its own, as the file holds it and Keras would number it.
+    """
+    keras.Model(network.inputs, network.outputs, name="network").save_weights(path)

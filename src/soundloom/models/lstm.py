@@ -24,7 +24,8 @@ import numpy as np
 from keras import ops
 
 from soundloom.config import LstmConfig, ModelConfig
-from soundloom.models.base import FrameModel
+from soundloom.models.base import FrameModel, save_weights
+from soundloom.models.chance import central_normal
 from soundloom.windows import Batches, mean_frame
 
 _WEIGHTS_FILE = "network.weights.h5"
@@ -70,7 +71,9 @@ class Lstm(FrameModel):
         )
         self._standardise.set_weights([mean, 1.0 / np.sqrt(variance + 1e-6)])
 
-    def example(self, windows: np.ndarray) -> tuple[Any, Any]:
+    def example(
+        self, windows: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[Any, Any]:
         return windows[:, :-1], windows[:, 1:]
 
     def loss(self) -> Any:
@@ -104,22 +107,21 @@ class Lstm(FrameModel):
         n_frames: int,
         *,
         temperature: float,
+        top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
         frame, states = prompts[:, -1], self._states_after(prompts[:, :-1])
         chunks = []
         for _ in range(0, n_frames, _CHUNK_FRAMES):
-            noise = np.stack([rng.standard_normal((_CHUNK_FRAMES, self.n_bins)) for rng in rngs])
+            chances = np.stack([rng.random((_CHUNK_FRAMES, self.n_bins)) for rng in rngs])
+            noise = central_normal(chances, top_p)
             noise = (temperature * noise.astype(np.float32)) @ self._residual_factor.T
             frames, frame, *states = self._continue.predict_on_batch([noise, frame, *states])
             chunks.append(frames)
         return np.concatenate(chunks, axis=1)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
-        # A model never compiled: the optimiser's state would triple the file. It has a name of its
-        # own, as the file holds it and Keras would number it.
-        bare = keras.Model(self.network.inputs, self.network.outputs, name="network")
-        bare.save_weights(folder / _WEIGHTS_FILE)
+        save_weights(self.network, folder / _WEIGHTS_FILE)
         np.save(folder / _RESIDUALS_FILE, self._residual_factor, allow_pickle=False)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from soundloom.augment import Augment
 from soundloom.batches import open_batches
 from soundloom.config import load_config
 from soundloom.layout import (
@@ -37,8 +38,9 @@ def main() -> None:
     held_out = open_batches(frames, pairs, "validation", batch_size=size, seed=None)
     codec = FrameCodec.from_json(read_json(frames.codec_file))
     model = build_model(config.model, codec.config.n_bins)
+    vary = Augment(config.train.augment, codec) if config.train.augment.share > 0 else None
     with LiveReport() as live:
-        history = train(model, batches, held_out, config.train, on_epoch=live.epoch)
+        history = train(model, batches, held_out, config.train, vary=vary, on_epoch=live.epoch)
     with folder_written_aside(GENERATOR_FOLDER) as aside:
         save_generator(aside, model, codec, config.model)
     write_rows(HISTORY_FILE, history)

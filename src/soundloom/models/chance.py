@@ -1,0 +1,36 @@
+"""Uniform numbers in, choices out: how temperature and top-p bend a distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+
+def choose(
+    logits: np.ndarray, chances: np.ndarray, temperature: float, top_p: float = 1.0
+) -> np.ndarray:
+    """One index from each row of ``logits``, ``(n, n_choices)`` → ``(n,)``.
+
+    ``chances`` (n,) in [0, 1) pick them. ``temperature`` divides the logits; at 0 the likeliest is
+    taken. ``top_p`` keeps the fewest choices, likeliest first, that hold this share of the
+    probability (Holtzman et al. 2020).
+    """
+    if temperature == 0.0:
+        return logits.argmax(axis=1)
+    # In float64: a running sum of many small float32 numbers misses its own total.
+    weights = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature)
+    order = np.argsort(-weights, axis=1, kind="stable")
+    weights = np.take_along_axis(weights, order, axis=1)
+    reached = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)
+    # A choice is kept while those likelier than it fall short of the share; the first always is.
+    n_kept = 1 + (reached[:, :-1] < top_p).sum(axis=1)
+    kept = np.take_along_axis(reached, n_kept[:, None] - 1, axis=1)
+    chosen = (reached <= chances[:, None] * kept).sum(axis=1)
+    chosen = np.minimum(chosen, n_kept - 1)
+    return np.take_along_axis(order, chosen[:, None], axis=1)[:, 0]
+
+
+def central_normal(chances: np.ndarray, top_p: float = 1.0) -> np.ndarray:
+    """Standard normal numbers from uniform ones in [0, 1), within the central share ``top_p``."""
+    # Chance 0 would lie infinitely far out.
+    return ndtri(np.clip(0.5 + top_p * (chances - 0.5), 1e-9, 1.0 - 1e-9))

@@ -1,0 +1,340 @@
+"""``density``: the next step as a distribution over continuous latents, one latent after another.
+
+A recurrent backbone hears the latents so far. A masked network then gives each latent of the next
+step a mixture of Gaussians that depends on the backbone and on the latents of that step already
+drawn: p(z) = Π_d p(z_d | z_<d, past). Trained on the exact negative log-likelihood, it has no need
+to predict a mean of all futures, nor to quantise. Sources: Bishop 1994 for mixture densities; Uria,
+Murray & Larochelle 2013 (RNADE) for a density dimension by dimension; Germain et al. 2015 (MADE)
+for training all dimensions at once behind masks.
+
+In training the backbone hears latents with noise of a level drawn for each window, and is told the
+level: it learns to trust what it hears only so far, as it must of what it drew itself
+(arXiv 2411.18447).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+from threadpoolctl import threadpool_limits
+
+from soundloom.config import DensityConfig, ModelConfig
+from soundloom.models.backbone import Backbone, style_of, times
+from soundloom.models.base import FrameModel, save_weights
+from soundloom.models.chance import central_normal, choose
+from soundloom.models.latents import Latents
+from soundloom.store import read_arrays, write_arrays
+from soundloom.windows import Batches
+
+_WEIGHTS_FILE = "network.weights.h5"
+_LATENTS_FILE = "latents.npz"
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+
+class Density(FrameModel):
+    """GRUs on standardised latents, then a mixture of Gaussians for each latent in turn."""
+
+    def __init__(self, config: ModelConfig, n_bins: int):
+        n_latents = config.latents.n_latents
+        self._config = config
+        self._latents: Latents | None = None
+        self._extremes = np.zeros((2, n_latents))
+        self._backbone = Backbone(config.backbone)
+        self._head = MixtureHead(n_latents, config.density)
+
+        heard = keras.Input((None, n_latents))
+        told = keras.Input((2 * n_latents + 1,))
+        following = keras.Input((None, n_latents))
+        mixtures = self._head(self._backbone(heard, told), heard, following)
+        self.network = keras.Model([heard, told, following], mixtures)
+
+    @classmethod
+    def build(cls, config: ModelConfig, n_bins: int) -> Self:
+        return cls(config, n_bins)
+
+    def prepare(self, train: Batches) -> None:
+        """Fit the latents, note how far each goes, and start at predicting from the last step."""
+        wanted = self._config.latents
+        self._latents = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
+        found = [self._standardised(windows) for windows in train.epoch(0)]
+        lowest = np.min([latents.min(axis=(0, 1)) for latents in found], axis=0)
+        highest = np.max([latents.max(axis=(0, 1)) for latents in found], axis=0)
+        self._extremes = np.array([lowest, highest])
+        products = sum((some[:, 1:] * some[:, :-1]).sum(axis=(0, 1)) for some in found)
+        squares = sum((some[:, :-1] ** 2).sum(axis=(0, 1)) for some in found)
+        self._head.start_at(products / np.maximum(squares, 1e-6))
+
+    def example(
+        self, windows: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[Any, Any]:
+        latents = self._standardised(windows)
+        heard, following = latents[:, :-1], latents[:, 1:]
+        style, levels = self._style(latents, rng), np.zeros((len(latents), 1), np.float32)
+        if rng is not None:
+            levels = self._config.density.input_noise * rng.random(levels.shape, np.float32)
+            heard = heard + levels[:, None] * rng.standard_normal(heard.shape, np.float32)
+        return (heard, np.concatenate([style, levels], axis=1), following), following
+
+    def loss(self) -> Any:
+        return negative_log_likelihood
+
+    def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
+        """A Gaussian for each latent: the same at every step, and one around the last step."""
+        moves, count = np.zeros(()), 0
+        for windows in train.epoch(0):
+            changes = np.diff(self._standardised(windows).astype(np.float64), axis=1)
+            moves = moves + (changes**2).sum(axis=(0, 1))
+            count += changes.shape[0] * changes.shape[1]
+        deviations = np.sqrt(moves / count) + 1e-6
+        losses, seen = np.zeros(2), 0
+        for windows in validation.epoch(0):
+            latents = self._standardised(windows).astype(np.float64)
+            apart = (latents[:, 1:], np.diff(latents, axis=1) / deviations)
+            losses += [(0.5 * distance**2).sum() for distance in apart]
+            seen += apart[0].size
+        losses = losses / seen + _HALF_LOG_2PI + [0.0, np.log(deviations).mean()]
+        return {"marginal_gaussian": float(losses[0]), "last_step_gaussian": float(losses[1])}
+
+    def sample(
+        self,
+        prompts: np.ndarray,
+        n_frames: int,
+        *,
+        temperature: float,
+        top_p: float = 1.0,
+        rngs: Sequence[np.random.Generator],
+    ) -> np.ndarray:
+        latents = self._fitted_latents()
+        with threadpool_limits(1):
+            heard = latents.encode_prompt(prompts) / latents.deviations
+            level = np.full((len(prompts), 1), self._config.density.told_noise, np.float32)
+            told = np.concatenate([self._style(heard), level], axis=1)
+            backbone, head = self._backbone.stepper(told), self._head.sampler()
+            for step in range(heard.shape[1]):
+                hidden = backbone.step(heard[:, step])
+            last = heard[:, -1]
+            drawn = []
+            for _ in range(-(-n_frames // latents.stack_frames)):
+                chances = np.stack([rng.random((2, latents.n_latents)) for rng in rngs])
+                # Beyond what training ever held, the network has nothing to go by.
+                last = head.draw(hidden, last, chances, temperature, top_p)
+                last = np.clip(last, *self._extremes)
+                drawn.append(last)
+                hidden = backbone.step(last)
+            return latents.decode(np.stack(drawn, axis=1) * latents.deviations)[:, :n_frames]
+
+    def save(self, folder: Path) -> None:
+        save_weights(self.network, folder / _WEIGHTS_FILE)
+        arrays = self._fitted_latents().arrays()
+        write_arrays(folder / _LATENTS_FILE, {"extremes": self._extremes, **arrays})
+
+    @classmethod
+    def load(cls, folder: Path, config: ModelConfig, n_bins: int) -> Self:
+        model = cls(config, n_bins)
+        model.network.load_weights(folder / _WEIGHTS_FILE)
+        arrays = read_arrays(folder / _LATENTS_FILE)
+        model._latents = Latents.from_arrays(arrays)
+        model._extremes = arrays["extremes"]
+        return model
+
+    def _fitted_latents(self) -> Latents:
+        if self._latents is None:
+            raise RuntimeError("prepare() or load() comes first")
+        return self._latents
+
+    def _standardised(self, windows: np.ndarray) -> np.ndarray:
+        """Windows → latents ``(batch, n_steps, n_latents)``, each of deviation 1 in training."""
+        latents = self._fitted_latents()
+        return latents.encode(windows) / latents.deviations
+
+    def _style(self, latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        style = style_of(latents, rng)
+        return style if self._config.backbone.style else np.zeros_like(style)
+
+
+class MixtureHead(keras.layers.Layer):
+    """Hidden states, last latents and latents → mixtures ``(batch, n_steps, n, 3, components)``.
+
+    For each latent the logits, means and log deviations of its mixture. Those of latent ``d``
+    depend on the backbone and on latents ``< d``: hidden unit ``j`` sees the latents before its
+    degree, and latent ``d`` sees the units of degree at most ``d`` (Germain et al. 2015). The
+    backbone reaches every unit and, past the units, every mixture. Means are told around a share of
+    the last step's latent, which the head starts with as its whole prediction.
+    """
+
+    def __init__(self, n_latents: int, config: DensityConfig):
+        super().__init__()
+        self._n_latents, self._components = n_latents, config.components
+        self._log_least = math.log(config.min_scale)
+        self._n_units = config.hidden_units
+        self._n_outputs = n_latents * 3 * config.components
+        # Ascending, so that the units a latent sees come first.
+        self._degrees = np.arange(config.hidden_units) * n_latents // config.hidden_units
+        latents = np.arange(n_latents)
+        self._sees_latent = (latents[:, None] < self._degrees).astype(np.float32)
+        sees_unit = self._degrees[:, None] <= latents
+        self._sees_unit = np.repeat(sees_unit, 3 * config.components, axis=1).astype(np.float32)
+        self._dropout = keras.layers.Dropout(config.dropout)
+
+    def build(self, hidden_shape: Any, last_shape: Any = None, latents_shape: Any = None) -> None:
+        n_hidden, n_units, n_outputs = hidden_shape[-1], self._n_units, self._n_outputs
+        self.of_hidden = self.add_weight(shape=(n_hidden, n_units), initializer="glorot_uniform")
+        self.of_latents = self.add_weight(
+            shape=(self._n_latents, n_units), initializer="glorot_uniform"
+        )
+        self.unit_bias = self.add_weight(shape=(n_units,), initializer="zeros")
+        self.of_units = self.add_weight(
+            shape=(n_units, n_outputs), initializer=keras.initializers.RandomNormal(stddev=0.01)
+        )
+        self.past_units = self.add_weight(shape=(n_hidden, n_outputs), initializer="zeros")
+        self.output_bias = self.add_weight(shape=(n_outputs,), initializer="zeros")
+        self.carried = self.add_weight(shape=(self._n_latents,), initializer="zeros")
+        self.start_at(np.zeros(self._n_latents))
+
+    def start_at(self, correlations: np.ndarray) -> None:
+        """Begin near p(z_d | past) = N(ρ_d · last z_d, 1 - ρ_d²), ``correlations`` ρ (n_latents,).
+
+        The components start apart, or they would stay one.
+        """
+        deviations = np.sqrt(np.maximum(1.0 - correlations**2, 0.01))[:, None]
+        apart = np.linspace(-1.0, 1.0, self._components) if self._components > 1 else np.zeros(1)
+        start = np.zeros((self._n_latents, 3, self._components), np.float32)
+        start[:, 1] = deviations * apart
+        start[:, 2] = np.log(deviations)
+        self.output_bias.assign(start.reshape(-1))
+        self.carried.assign(correlations.astype(np.float32))
+
+    def call(self, hidden: Any, last: Any, latents: Any, training: bool | None = None) -> Any:
+        units = ops.matmul(hidden, self.of_hidden) + self.unit_bias
+        units = ops.silu(units + ops.matmul(latents, self.of_latents * self._sees_latent))
+        units = self._dropout(units, training=training)
+        outputs = ops.matmul(units, self.of_units * self._sees_unit) + self.output_bias
+        outputs = outputs + ops.matmul(hidden, self.past_units)
+        shape = (*ops.shape(outputs)[:-1], self._n_latents, 3, self._components)
+        logits, means, scales = ops.unstack(ops.reshape(outputs, shape), axis=-2)
+        means = means + (self.carried * last)[..., None]
+        return ops.stack([logits, means, _floored(scales, self._log_least, ops)], axis=-2)
+
+    def sampler(self) -> MixtureSampler:
+        """The same head in NumPy, one latent at a time."""
+        return MixtureSampler(
+            *(
+                ops.convert_to_numpy(weight)
+                for weight in (self.of_hidden, self.of_latents, self.unit_bias, self.of_units)
+            ),
+            past_units=ops.convert_to_numpy(self.past_units),
+            output_bias=ops.convert_to_numpy(self.output_bias),
+            carried=ops.convert_to_numpy(self.carried),
+            degrees=self._degrees,
+            log_least=self._log_least,
+        )
+
+
+class MixtureSampler:
+    """Draws a step's latents one after another, computing for each only what it newly needs."""
+
+    def __init__(
+        self,
+        of_hidden: np.ndarray,
+        of_latents: np.ndarray,
+        unit_bias: np.ndarray,
+        of_units: np.ndarray,
+        *,
+        past_units: np.ndarray,
+        output_bias: np.ndarray,
+        carried: np.ndarray,
+        degrees: np.ndarray,
+        log_least: float,
+    ):
+        self._of_hidden, self._unit_bias = of_hidden, unit_bias
+        self._past_units, self._output_bias = past_units, output_bias
+        self._carried, self._log_least = carried, log_least
+        self.n_latents = len(of_latents)
+        self._ends = np.searchsorted(degrees, np.arange(self.n_latents), side="right").tolist()
+        begins = [0, *self._ends[:-1]]
+        width = of_units.shape[1] // self.n_latents
+        self._new_units = [
+            np.ascontiguousarray(of_latents[:latent, begin:end])
+            for latent, (begin, end) in enumerate(zip(begins, self._ends, strict=True))
+        ]
+        self._to_mixture = [
+            np.ascontiguousarray(of_units[:end, latent * width : (latent + 1) * width])
+            for latent, end in enumerate(self._ends)
+        ]
+
+    def draw(
+        self,
+        hidden: np.ndarray,
+        last: np.ndarray,
+        chances: np.ndarray,
+        temperature: float,
+        top_p: float = 1.0,
+    ) -> np.ndarray:
+        """The step after ``last`` (n, n_latents), given ``hidden`` (n, n_hidden).
+
+        ``chances`` (n, 2, n_latents) in [0, 1) → (n, n_latents) float32.
+        """
+        latents = np.zeros((len(hidden), self.n_latents), np.float32)
+        for latent, mixture in self.mixtures(hidden, last, latents):
+            latents[:, latent] = draw_from_mixture(
+                mixture, chances[:, :, latent], temperature, top_p
+            )
+        return latents
+
+    def mixtures(
+        self, hidden: np.ndarray, last: np.ndarray, latents: np.ndarray
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield each latent's number and ``(n, 3, components)`` mixture, in order.
+
+        ``latents`` (n, n_latents) is read as it goes: the caller fills in latent ``d`` before it
+        asks for the mixture of ``d + 1``.
+        """
+        units = times(hidden, self._of_hidden) + self._unit_bias
+        past_units = times(hidden, self._past_units) + self._output_bias
+        past_units = past_units.reshape(len(hidden), self.n_latents, -1)
+        begin = 0
+        for latent, end in enumerate(self._ends):
+            if end > begin:
+                new = units[:, begin:end] + times(latents[:, :latent], self._new_units[latent])
+                units[:, begin:end] = new * 0.5 * (1.0 + np.tanh(0.5 * new))
+            output = past_units[:, latent] + times(units[:, :end], self._to_mixture[latent])
+            mixture = output.reshape(len(hidden), 3, -1)
+            mixture[:, 1] += (self._carried[latent] * last[:, latent])[:, None]
+            mixture[:, 2] = _floored(mixture[:, 2], self._log_least, np)
+            yield latent, mixture
+            begin = end
+
+
+def draw_from_mixture(
+    mixture: np.ndarray, chances: np.ndarray, temperature: float, top_p: float = 1.0
+) -> np.ndarray:
+    """One value from each mixture of Gaussians, ``(n, 3, components)`` → ``(n,)``.
+
+    ``chances`` (n, 2) in [0, 1): the first picks the component, the second the place within it.
+    ``temperature`` divides the logits and scales the deviations; at 0 the heaviest component's mean
+    is taken. ``top_p`` keeps the central part of each Gaussian that holds this share of it.
+    """
+    logits, means, log_scales = mixture[:, 0], mixture[:, 1], mixture[:, 2]
+    each = np.arange(len(mixture))
+    chosen = choose(logits, chances[:, 0], temperature)
+    away = temperature * np.exp(log_scales[each, chosen]) * central_normal(chances[:, 1], top_p)
+    return means[each, chosen] + away
+
+
+def negative_log_likelihood(latents: Any, mixtures: Any) -> Any:
+    """Mean over all of -log p in nats: ``(…, n)`` under mixtures ``(…, n, 3, components)``."""
+    logits, means, log_scales = ops.unstack(mixtures, axis=-2)
+    away = (latents[..., None] - means) * ops.exp(-log_scales)
+    of_components = ops.log_softmax(logits) - 0.5 * away * away - log_scales - _HALF_LOG_2PI
+    return -ops.mean(ops.logsumexp(of_components, axis=-1))
+
+
+def _floored(log_scales: Any, log_least: float, xp: Any) -> Any:
+    """Smoothly at least ``log_least``: a component that closes in on one value wins without end."""
+    return log_least + xp.logaddexp(log_scales - log_least, 0.0)

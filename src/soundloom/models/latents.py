@@ -1,0 +1,110 @@
+"""Frames ⇄ latents: a few frames at a time, on their principal components.
+
+``stack_frames`` consecutive frames become one step, projected on the directions in which training
+frames vary most. Components keep their own variances (they are not whitened), so that distances
+between latents are distances between frames; one scale for all makes the mean variance 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Self
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+
+class Latents:
+    """``(…, n_frames, n_bins)`` in [0, 1] ⇄ ``(…, n_steps, n_latents)`` float32."""
+
+    def __init__(self, mean: np.ndarray, basis: np.ndarray, deviations: np.ndarray):
+        self._mean = mean
+        """``(stack_frames, n_bins)``: what a step is on average."""
+        self._basis = basis
+        """``(n_latents, stack_frames * n_bins)``: orthogonal rows, most variance first, scaled."""
+        self.deviations = deviations
+        """``(n_latents,)``: standard deviation of each latent in training; none is 0."""
+
+    @classmethod
+    def fit(cls, windows: Iterable[np.ndarray], stack_frames: int, n_latents: int) -> Self:
+        """Principal components of training windows, batches of ``(batch, n_frames, n_bins)``.
+
+        ``n_latents`` is at most ``stack_frames * n_bins``.
+        """
+        count, total, products = 0, np.zeros(()), np.zeros(())
+        n_bins = 0
+        with threadpool_limits(1):  # the same sums on any number of cores
+            for batch in windows:
+                n_bins = batch.shape[-1]
+                steps = _stacked(batch, stack_frames).reshape(-1, stack_frames * n_bins)
+                steps = steps.astype(np.float64)
+                count += len(steps)
+                total = total + steps.sum(axis=0)
+                products = products + steps.T @ steps
+            mean = total / count
+            variances, directions = np.linalg.eigh(products / count - np.outer(mean, mean))
+        largest_first = np.argsort(variances)[::-1][:n_latents]
+        variances, basis = np.maximum(variances[largest_first], 0.0), directions[:, largest_first].T
+        # A direction's sign is the solver's whim: make its largest entry positive.
+        largest = np.abs(basis).argmax(axis=1)[:, None]
+        basis = basis * np.sign(np.take_along_axis(basis, largest, axis=1))
+        scale = 1.0 / np.sqrt(max(variances.mean(), 1e-12))
+        # What never varies has no deviation to be told in units of; any will do.
+        deviations = np.maximum(np.sqrt(variances) * scale, 1e-4)
+        return cls(
+            mean.reshape(stack_frames, n_bins).astype(np.float32),
+            (basis * scale).astype(np.float32),
+            deviations.astype(np.float32),
+        )
+
+    @property
+    def stack_frames(self) -> int:
+        """Frames in a step."""
+        return len(self._mean)
+
+    @property
+    def n_latents(self) -> int:
+        """Values in a step's latents."""
+        return len(self._basis)
+
+    def encode(self, frames: np.ndarray) -> np.ndarray:
+        """Whole steps only: frames left over at the end are dropped."""
+        steps = _stacked(frames, self.stack_frames) - self._mean
+        return steps.reshape(*steps.shape[:-2], -1) @ self._basis.T
+
+    def encode_prompt(self, frames: np.ndarray) -> np.ndarray:
+        """As :meth:`encode`, but the last frame always counts: what is left over is at the start.
+
+        Fewer frames than a step holds are preceded by copies of the first.
+        """
+        n_frames = frames.shape[-2]
+        if n_frames < self.stack_frames:
+            copies = np.repeat(frames[..., :1, :], self.stack_frames - n_frames, axis=-2)
+            frames = np.concatenate([copies, frames], axis=-2)
+        return self.encode(frames[..., frames.shape[-2] % self.stack_frames :, :])
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """``(…, n_steps, n_latents)`` → ``(…, n_steps * stack_frames, n_bins)`` in [0, 1]."""
+        # Rows are orthogonal and of one length, so the transpose inverts up to that length squared.
+        inverse = self._basis / (self._basis[0] @ self._basis[0])
+        steps = latents @ inverse
+        n_bins = self._mean.shape[1]
+        frames = steps.reshape(*steps.shape[:-1], self.stack_frames, n_bins) + self._mean
+        frames = frames.reshape(*steps.shape[:-2], -1, n_bins)
+        return np.clip(frames, 0.0, 1.0).astype(np.float32)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that :meth:`from_arrays` needs."""
+        return {"mean": self._mean, "basis": self._basis, "deviations": self.deviations}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Rebuild from :meth:`arrays`."""
+        return cls(arrays["mean"], arrays["basis"], arrays["deviations"])
+
+
+def _stacked(frames: np.ndarray, stack_frames: int) -> np.ndarray:
+    """``(…, n_frames, n_bins)`` → ``(…, n_frames // stack_frames, stack_frames, n_bins)``."""
+    n_steps = frames.shape[-2] // stack_frames
+    frames = frames[..., : n_steps * stack_frames, :]
+    return frames.reshape(*frames.shape[:-2], n_steps, stack_frames, frames.shape[-1])

@@ -1,0 +1,162 @@
+"""The density model: a proper density, each latent from those before it, NumPy as Keras."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from soundloom.config import DensityConfig
+from soundloom.models.backbone import style_of
+from soundloom.models.density import (
+    Density,
+    MixtureHead,
+    draw_from_mixture,
+    negative_log_likelihood,
+)
+from test_models import FRAMES, batches, model_config, sample, trained
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def model() -> Density:
+    return trained("density")[0]
+
+
+def test_the_density_integrates_to_1() -> None:
+    mixture = RNG.standard_normal((1, 3, 4)).astype(np.float32)
+    places = np.linspace(-30.0, 30.0, 20_001, dtype=np.float32)
+    densities = [
+        np.exp(-float(negative_log_likelihood(place[None], mixture))) for place in places[::4]
+    ]
+    assert np.trapezoid(densities, places[::4]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_likelihood_by_hand() -> None:
+    # Half N(0, 1), half N(2, e²), at 1.
+    mixture = np.array([[[0.3, 0.3], [0.0, 2.0], [0.0, 1.0]]], np.float32)
+    expected = -np.log(0.5 * norm.pdf(1.0) + 0.5 * norm.pdf(1.0, 2.0, np.e))
+    found = float(negative_log_likelihood(np.array([1.0], np.float32), mixture))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_draws_follow_the_mixture() -> None:
+    mixture = np.array([[np.log([0.25, 0.75]), [-3.0, 1.0], np.log([0.5, 2.0])]])
+    chances = RNG.random((40_000, 2))
+    many = np.repeat(mixture, len(chances), axis=0)
+    drawn = draw_from_mixture(many, chances, 1.0)
+    for place in (-3.5, -2.5, 0.0, 2.0, 4.0):
+        expected = 0.25 * norm.cdf(place, -3.0, 0.5) + 0.75 * norm.cdf(place, 1.0, 2.0)
+        assert (drawn < place).mean() == pytest.approx(expected, abs=0.01)
+    np.testing.assert_array_equal(draw_from_mixture(many[:5], chances[:5], 0.0), 1.0)
+    # Halved temperature: weights squared, deviations halved.
+    cold = draw_from_mixture(many, chances, 0.5)
+    expected = 0.1 * norm.cdf(0.5, -3.0, 0.25) + 0.9 * norm.cdf(0.5, 1.0, 1.0)
+    assert (cold < 0.5).mean() == pytest.approx(expected, abs=0.01)
+    central = draw_from_mixture(many, chances, 1.0, 0.6827)
+    assert (np.abs(central - 1.0) <= 2.001).sum() + (np.abs(central + 3.0) <= 0.501).sum() >= 40_000
+
+
+def test_a_latent_is_predicted_from_those_before_it_alone(model: Density) -> None:
+    (heard, told, following), _ = model.example(FRAMES[None, :33])
+    before = model.network.predict_on_batch((heard, told, following))
+    assert before.shape == (1, 15, 12, 3, 2)
+    for latent in range(12):
+        changed = following.copy()
+        changed[0, 7, latent] += 1.0
+        moved = np.abs(model.network.predict_on_batch((heard, told, changed)) - before) > 0.0
+        assert not moved[0, np.arange(15) != 7].any()
+        assert not moved[0, 7, : latent + 1].any()
+        assert moved[0, 7, latent + 1 :].any(axis=(-1, -2)).all()
+
+
+def test_a_step_is_predicted_from_those_before_it_alone(model: Density) -> None:
+    (heard, told, following), _ = model.example(FRAMES[None, :33])
+    before = model.network.predict_on_batch((heard, told, following))
+    changed = heard.copy()
+    changed[0, 7] += 1.0
+    moved = np.abs(model.network.predict_on_batch((changed, told, following)) - before) > 1e-6
+    assert not moved[0, :7].any()
+    assert moved[0, 7:].any(axis=(1, 2, 3)).all()
+
+
+def test_numpy_predicts_as_keras_does(model: Density) -> None:
+    (heard, told, following), _ = model.example(FRAMES[None, 100:133].repeat(2, axis=0))
+    heard[1], following[1] = -heard[1], -following[1]
+    expected = model.network.predict_on_batch((heard, told, following))
+    backbone, head = model._backbone.stepper(told), model._head.sampler()
+    for step in range(heard.shape[1]):
+        hidden = backbone.step(heard[:, step])
+        mixtures = head.mixtures(hidden, heard[:, step], following[:, step])
+        for latent, mixture in mixtures:
+            np.testing.assert_allclose(mixture, expected[:, step, latent], atol=2e-3, rtol=1e-3)
+
+
+def test_deviations_have_a_floor() -> None:
+    config = DensityConfig(
+        components=1, hidden_units=4, dropout=0.0, input_noise=0.0, told_noise=0.0, min_scale=0.05
+    )
+    head = MixtureHead(2, config)
+    nothing = np.zeros((1, 1, 2), np.float32)
+    head(np.zeros((1, 1, 3), np.float32), nothing, nothing)
+    head.output_bias.assign(np.full(6, -100.0, np.float32))
+    mixtures = np.asarray(head(np.zeros((1, 1, 3), np.float32), nothing, nothing))
+    np.testing.assert_allclose(np.exp(mixtures[..., 2, :]), 0.05, rtol=1e-4)
+
+
+def test_an_untrained_density_predicts_from_the_last_step() -> None:
+    model = Density(model_config("density"), FRAMES.shape[1])
+    model.prepare(batches("train"))
+    (windows,) = [next(iter(batches("train").epoch(0)))]
+    inputs, following = model.example(windows)
+    loss = float(negative_log_likelihood(following, model.network.predict_on_batch(inputs)))
+    assert loss < model.baseline_losses(batches("train"), batches("train"))["marginal_gaussian"]
+
+
+def test_the_marginal_baseline_is_the_entropy_of_a_gaussian(model: Density) -> None:
+    losses = model.baseline_losses(batches("train"), batches("train"))
+    # Standardised on the same windows: ½ log 2πe nats, but for the first step of each window.
+    assert losses["marginal_gaussian"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e), rel=0.05)
+
+
+def test_noise_falls_on_what_is_heard_alone_and_is_told(model: Density) -> None:
+    windows = np.stack([FRAMES[:201]] * 64)
+    (clean, plain, _), answer = model.example(windows)
+    assert (plain[:, -1] == 0.0).all()
+    (heard, told, following), target = model.example(windows, np.random.default_rng(0))
+    levels = told[:, -1]
+    assert 0.0 <= levels.min() < 0.1
+    assert 0.4 < levels.max() <= 0.5
+    np.testing.assert_allclose((heard - clean).std(axis=(1, 2)), levels, rtol=0.1)
+    for latents in (following, target):
+        np.testing.assert_array_equal(latents, answer)
+
+
+def test_style_is_mean_and_deviation() -> None:
+    latents = RNG.standard_normal((2, 50, 3)).astype(np.float32)
+    style = style_of(latents)
+    np.testing.assert_allclose(style[:, :3], latents.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(style[:, 3:], latents.std(axis=1), atol=1e-6)
+    ramp = np.arange(100.0)[None, :, None].repeat(200, axis=0)
+    parts = style_of(ramp, np.random.default_rng(0))
+    lengths = np.sqrt(12 * parts[:, 1] ** 2 + 1)  # a ramp of n steps has variance (n² - 1) / 12
+    assert 24.5 < lengths.min() < 35
+    assert 90 < lengths.max() < 100.5
+
+
+def test_style_steers_only_when_asked(model: Density) -> None:
+    plain = model_config("density")
+    backbone = plain.backbone.model_copy(update={"style": False})
+    silent = Density(plain.model_copy(update={"backbone": backbone}), FRAMES.shape[1])
+    silent.prepare(batches("train"))
+    (_, told, _), _ = silent.example(FRAMES[None, :33])
+    assert (told == 0.0).all()
+    (_, told, _), _ = model.example(FRAMES[None, :33])
+    assert (told[:, :-1] != 0.0).all()
+
+
+def test_a_continuation_does_not_depend_on_those_beside_it(model: Density) -> None:
+    np.testing.assert_array_equal(
+        sample(model, 0, 1, n_frames=600)[0], sample(model, 0, n_frames=600)[0]
+    )
