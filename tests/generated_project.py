@@ -10,7 +10,7 @@ import yaml
 
 from soundloom.audio import write_audio
 from soundloom.corpus import Clip, Manifest, Rejected
-from soundloom.figures import draw_frames
+from soundloom.figures import draw_distances, draw_frames
 from soundloom.store import write_json, write_text
 
 HOSTILE_NAME = '<script>alert(1)</script> & "it\'s" {{ 7 * 7 }}'
@@ -62,11 +62,29 @@ def finish_project(folder: Path, trained: str = "30de1") -> None:
     """Add what :func:`make_project` leaves out: then the variant, trained as named, can be read."""
     write_json(folder / "metrics/spectrogram.json", {"n_frames": 12})
     write_json(folder / "metrics/generate.json", {"peak": 0.5})
+    add_evaluation(folder)
     stages = {
         "download": {"outs": [{"path": "data/raw", "md5": "da7a.dir"}]},
         "train": {"outs": [{"path": "models/generator", "md5": trained}]},
     }
     write_text(folder / "dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": stages}))
+
+
+def add_evaluation(folder: Path) -> None:
+    """Add what the reference and evaluate stages leave: numbers, tags, a picture, one pair."""
+    numbers = {"fad": 20.5, "rhythm": {"ratio": 1.5}}
+    write_json(folder / "metrics/evaluate.json", numbers)
+    write_json(folder / "metrics/reference.json", {"real": {"fad": 5.25}, "noise": {"fad": 190.0}})
+    tags = {"held_out": ["rock", "metal"], "training": ["rock", "punk"], "noise": ["dance"]}
+    write_json(folder / "data/reference/tags.json", tags)
+    evaluated = folder / "data/evaluated"
+    write_json(evaluated / "tags.json", {"generated": ["metal", "rock"]})
+    draw_distances(evaluated / "figures/distances.png", {"generated": {"fad": 20.5, "kad": 60.0}})
+    for kind in ("generated", "training"):
+        write_sound(evaluated, "pairs", f"pair_00_{kind}", 0.5, 22_050)
+    pair = {"correlation": 0.625, "sample": "sample_01", "sample_seconds": 1.25}
+    of_training = {"recording": HOSTILE_NAME, "recording_seconds": 12.5}
+    write_json(evaluated / "pairs/pairs.json", [pair | of_training])
 
 
 def entry(number: str, **known: object) -> dict[str, object]:

@@ -70,7 +70,7 @@ def test_back_to_a_variant_is_back_to_its_run(project: Project) -> None:
     assert project.repro() == ["track"]
     first = only_run(project)
     project.change({"train.epochs": 1})
-    assert project.repro() == ["train", "generate", "report", "track"]
+    assert project.repro() == ["train", "generate", "evaluate", "report", "track"]
     assert "train.epochs  2       1" in project.run("dvc", "params", "diff")
     assert re.search(r"metrics/train.json +epochs +2 +1 ", project.run("dvc", "metrics", "diff"))
     project.run("dvc", "plots", "diff", "--out", "plots")

@@ -15,7 +15,10 @@ from projects import Project
 from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
 from soundloom.tracking import RunStore
 
-ALL = ["download", "explore", "spectrogram", "pairs", "train", "generate", "report", "track"]
+ALL = [
+    "download", "explore", "spectrogram", "pairs", "train", "generate", "reference", "evaluate",
+    "report", "track",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def test_generated_audio_is_as_asked(built: Project) -> None:
         info = soundfile.info(file)
         assert (info.samplerate, info.channels, info.subtype) == (44_100, 1, "PCM_16")
         samples, _ = soundfile.read(file)
-        assert len(samples) == round(1.5 * 44_100)
+        assert len(samples) == round(3.5 * 44_100)
         assert 0.001 < np.abs(samples).max() < 0.99
     pictures = built.folder / "data/generated/spectrograms"
     assert {file.name for file in pictures.iterdir()} == {
@@ -71,7 +74,7 @@ def test_no_output_names_the_machine(built: Project) -> None:
 
 def test_temperature_touches_only_what_follows_it(built: Project) -> None:
     built.change({"generate.temperature": 0.5})
-    assert built.repro() == ["generate", "report", "track"]
+    assert built.repro() == ["generate", "evaluate", "report", "track"]
     built.restore()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from generated_project import HISTORY, HOSTILE_NAME, SECONDS, make_project
+from generated_project import HISTORY, HOSTILE_NAME, SECONDS, add_evaluation, make_project
 from soundloom import report
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
@@ -131,6 +131,24 @@ def test_params_and_metrics_are_shown(page: Reader) -> None:
     assert "loss 0.12346 epochs 3" in text
     assert "metric clip_00 clip_01 tempo_bpm 117.45 118.45" in text
     assert "experiment" not in text, "track's section is no concern of this page"
+
+
+def test_the_evaluation_is_shown_and_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_project(tmp_path)
+    add_evaluation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+    assert "metric generated real noise fad 20.5 5.25 190 rhythm.ratio 1.5 – –" in page.text
+    assert "Tags of generated audio metal, rock Tags of held-out audio rock, metal" in page.text
+    assert "Pair 1: correlation 0.62" in page.text
+    assert "sample_01 at 1.2 s, 0.5 s" in page.text
+    assert f"{' '.join(HOSTILE_NAME.split())} at 12.5 s, 0.5 s" in page.text
+    assert len(page.all("audio")) == len(SECONDS) + 2
+    shown = "data:image/png;base64," + base64.b64encode(
+        (tmp_path / "data/evaluated/figures/distances.png").read_bytes()
+    ).decode("ascii")
+    assert shown in [image["src"] for image in page.all("img")]
 
 
 def test_the_same_inputs_give_the_same_bytes(

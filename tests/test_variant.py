@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from generated_project import make_project
+from generated_project import add_evaluation, make_project
 from soundloom.errors import SoundloomError
 from soundloom.store import write_json
 from soundloom.variant import flatten, read_variant
@@ -37,6 +37,7 @@ def workspace(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_project(project)
     write_json(project / "metrics/spectrogram.json", {"n_frames": 12})
     write_json(project / "metrics/generate.json", {"sample_00": {"peak": 0.5}})
+    add_evaluation(project)
     save_lock(LOCK)
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     # Should the temporary folder lie in a repository, that is not the project's.
