@@ -27,6 +27,7 @@ from soundloom.variant import flatten
 _PREFIX = "study-"
 _POLL_SECONDS = 2.0
 _ENDED = ("Success", "Failed")
+_STATUSES = ("Queued", "Running", *_ENDED)
 
 
 class Column(BaseModel):
@@ -150,8 +151,8 @@ def _params() -> Any:
 def _statuses() -> dict[str, str]:
     """Status of every task in DVC's queue that has a name."""
     rows = [line.split() for line in command("dvc", "queue", "status").splitlines()]
-    # Task, Name, Created (of one or more words), Status; unnamed tasks have no second column.
-    return {row[1]: row[-1] for row in rows if len(row) >= 4}
+    # Task, name, when created (a word or more), status; other lines tell of workers.
+    return {row[1]: row[-1] for row in rows if len(row) >= 4 and row[-1] in _STATUSES}
 
 
 def _text(value: Any) -> str:

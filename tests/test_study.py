@@ -1,0 +1,109 @@
+"""Plans of variants: checked before anything runs, compared by what MLflow holds."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+from projects import Project
+from soundloom.errors import SoundloomError
+from soundloom.study import Row, read_plan, table
+from soundloom.tracking import FinishedRun
+
+PLAN = """\
+title: Two of a kind
+base: {train.epochs: 8}
+variants:
+  plain: {}
+  warm: {generate.temperature: 1.0}
+columns:
+  - {title: loss, metric: train/val_loss, best: lowest}
+  - {title: gain, metric: train/val_loss, over: train/base}
+"""
+
+
+@pytest.fixture
+def plan_file(project: Path) -> Path:
+    shutil.copy(REPOSITORY / "params.yaml", project)
+    file = project / "plan.yaml"
+    file.write_text(PLAN, encoding="utf-8")
+    return file
+
+
+def test_a_variant_changes_the_base_and_its_own(plan_file: Path) -> None:
+    plan = read_plan(plan_file)
+    assert plan.jobs == 1
+    assert plan.changes("plain") == {"train.epochs": 8}
+    assert plan.changes("warm") == {"train.epochs": 8, "generate.temperature": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("1.0}", "9}", r"plan\.yaml: warm: generate\.temperature is 9; it must be less than or"),
+        ("train.epochs", "train.epoch", r"plan\.yaml: plain: train\.epoch is not a known key"),
+        ("title: Two of a kind", "colour: red", r"plan\.yaml: title: Field required"),
+        ("best: lowest", "best: cheapest", r"plan\.yaml: columns\.0\.best: String should match"),
+        ("variants:", "variants: [", r"plan\.yaml: not valid YAML"),
+        ("  plain: {}\n  warm: {generate.temperature: 1.0}\n", "", r"plan\.yaml: variants"),
+    ],
+)
+def test_a_wrong_plan_is_told_in_one_line(
+    plan_file: Path, before: str, after: str, fault: str
+) -> None:
+    assert before in PLAN
+    plan_file.write_text(PLAN.replace(before, after), encoding="utf-8")
+    with pytest.raises(SoundloomError, match=fault) as caught:
+        read_plan(plan_file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_plan_is_named(project: Path) -> None:
+    with pytest.raises(SoundloomError, match=r"^none\.yaml: no such file$"):
+        read_plan(Path("none.yaml"))
+
+
+def test_the_table_has_a_row_a_variant_and_marks_the_best(plan_file: Path) -> None:
+    plan = read_plan(plan_file)
+    good = FinishedRun("a1", "study-plain", {"train/val_loss": 0.25, "train/base": 0.5})
+    bad = FinishedRun("b2", "study-warm", {"train/val_loss": 0.5})
+    lines = table(plan, [Row("plain", good), Row("warm", bad)]).splitlines()
+    assert lines[0] == "# Two of a kind"
+    assert "changes `train.epochs=8`, and what its row says" in lines[2]
+    assert lines[4:] == [
+        "| variant | changes | loss | gain | run |",
+        "|---|---|--:|--:|---|",
+        "| plain | – | **0.25** | 0.5 | `a1` |",
+        "| warm | `generate.temperature=1.0` | 0.5 | – | `b2` |",
+    ]
+    failed = table(plan, [Row("plain", good), Row("warm", None)]).splitlines()[-1]
+    assert failed == (
+        "| warm | `generate.temperature=1.0` | – | – | failed: see `dvc queue logs` |"
+    )
+
+
+def test_the_projects_own_study_is_valid_and_large_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert len(read_plan(Path("study.yaml")).variants) >= 6
+
+
+def test_a_study_runs_and_is_told_again_in_seconds(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    project = Project.copy(tmp_path_factory.mktemp("study") / "project")
+    plan = PLAN.replace("train.epochs: 8", "train.epochs: 1")
+    (project.folder / "plan.yaml").write_text(plan, encoding="utf-8")
+    project.run("soundloom", "study", "plan.yaml", "--out", "reports/study.md")
+    text = (project.folder / "reports/study.md").read_text(encoding="utf-8")
+    assert "failed" not in text
+    assert text.count("**") >= 2
+    # The workspace is as it was; a second time everything is restored, no run is added.
+    assert project.run("git", "status", "--porcelain", "params.yaml") == ""
+    again = project.run("soundloom", "study", "plan.yaml")
+    assert text in again
