@@ -46,11 +46,7 @@ def _prompts(config: Config, rate_hz: int) -> list[Prompt]:
     if wanted.prompt:
         return [read_own(Path(wanted.prompt), wanted.prompt_seconds, rate_hz)] * wanted.n_samples
     places = choose_prompts(
-        [
-            part
-            for part in load_split(FrameFolder(FRAMES_FOLDER).split_file)
-            if part.part == wanted.prompts_from
-        ],
+        [part for part in load_split(FrameFolder(FRAMES_FOLDER).split_file) if part.part == wanted.prompts_from],
         wanted.n_samples,
         round(wanted.prompt_seconds * rate_hz),
         round(wanted.seconds * rate_hz),

@@ -86,21 +86,15 @@ def _controls(
         return {str(number): samples for number, samples in enumerate(made)}
 
     yield "resynthesised", decoded(lambda samples: resynthesised(codec, samples), real)
-    yield (
-        "splice",
-        {
-            str(number): splice(list(training.values()), n_samples, codec.sample_rate_hz, rng)
-            for number in range(_N_CONTROLS)
-        },
-    )
+    yield "splice", {
+        str(number): splice(list(training.values()), n_samples, codec.sample_rate_hz, rng)
+        for number in range(_N_CONTROLS)
+    }
     yield (
         "last_frame",
         decoded(lambda samples: held_frame(codec, samples[:prompt_samples], n_samples), chosen),
     )
-    yield (
-        "noise",
-        {
-            str(number): noise_like(np.resize(samples, n_samples), rng)
-            for number, samples in enumerate(chosen)
-        },
-    )
+    yield "noise", {
+        str(number): noise_like(np.resize(samples, n_samples), rng)
+        for number, samples in enumerate(chosen)
+    }
