@@ -180,6 +180,39 @@ def test_early_stopping_and_the_summary() -> None:
     assert summary["n_parameters"] == model.network.count_params()
 
 
+def test_the_cosine_schedule_ends_at_0() -> None:
+    start_keras(0, threads=1)
+    model = build_model(model_config("lstm"), N_BINS)
+    config = TRAIN.model_copy(update={"epochs": 4, "schedule": "cosine"})
+    rates = [
+        row["learning_rate"]
+        for row in train(model, batches("train", 0), batches("validation"), config)
+    ]
+    # At the end of each quarter of half a cosine.
+    np.testing.assert_allclose(rates, 0.005 * (1 + np.cos(np.pi * np.arange(1, 5) / 4)), atol=1e-7)
+
+
+def test_training_windows_are_varied_and_held_out_ones_are_not() -> None:
+    met: list[np.ndarray] = []
+
+    def vary(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        met.append(windows)
+        return rng.permutation(windows, axis=2)[:, 1:]
+
+    start_keras(0, threads=1)
+    model = build_model(model_config("lstm"), N_BINS)
+    config = TRAIN.model_copy(update={"epochs": 2})
+    history = train(model, batches("train", 0), batches("validation"), config, vary=vary)
+    assert {windows.shape[1:] for windows in met} == {(33, N_BINS)}
+    assert len(met) >= 2 * len(batches("train"))
+    start_keras(0, threads=1)
+    again = build_model(model_config("lstm"), N_BINS)
+    repeated = train(again, batches("train", 0), batches("validation"), config, vary=vary)
+    assert repeated == history
+    held_out = next(iter(batches("validation").epoch(0)))
+    assert not any(np.array_equal(windows[:1], held_out[:1]) for windows in met)
+
+
 def test_what_is_no_generator(tmp_path: Path) -> None:
     with pytest.raises(SoundloomError, match=r"codec\.json: no such file"):
         load_generator(tmp_path)

@@ -19,6 +19,10 @@ def choose(
         return logits.argmax(axis=1)
     # In float64: a running sum of many small float32 numbers misses its own total.
     weights = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64) / temperature)
+    if top_p >= 1.0:
+        reached = np.cumsum(weights, axis=1)
+        chosen = (reached <= chances[:, None] * reached[:, -1:]).sum(axis=1)
+        return np.minimum(chosen, logits.shape[1] - 1)
     order = np.argsort(-weights, axis=1, kind="stable")
     weights = np.take_along_axis(weights, order, axis=1)
     reached = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)

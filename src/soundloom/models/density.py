@@ -281,9 +281,10 @@ class MixtureSampler:
         ``chances`` (n, 2, n_latents) in [0, 1) → (n, n_latents) float32.
         """
         latents = np.zeros((len(hidden), self.n_latents), np.float32)
+        choices, normals = chances[:, 0], central_normal(chances[:, 1], top_p)
         for latent, mixture in self.mixtures(hidden, last, latents):
             latents[:, latent] = draw_from_mixture(
-                mixture, chances[:, :, latent], temperature, top_p
+                mixture, choices[:, latent], normals[:, latent], temperature
             )
         return latents
 
@@ -312,19 +313,18 @@ class MixtureSampler:
 
 
 def draw_from_mixture(
-    mixture: np.ndarray, chances: np.ndarray, temperature: float, top_p: float = 1.0
+    mixture: np.ndarray, chances: np.ndarray, normals: np.ndarray, temperature: float
 ) -> np.ndarray:
     """One value from each mixture of Gaussians, ``(n, 3, components)`` → ``(n,)``.
 
-    ``chances`` (n, 2) in [0, 1): the first picks the component, the second the place within it.
-    ``temperature`` divides the logits and scales the deviations; at 0 the heaviest component's mean
-    is taken. ``top_p`` keeps the central part of each Gaussian that holds this share of it.
+    ``chances`` (n,) in [0, 1) pick the components, ``normals`` (n,) the places within them, in
+    deviations. ``temperature`` divides the logits and scales the deviations; at 0 the heaviest
+    component's mean is taken.
     """
     logits, means, log_scales = mixture[:, 0], mixture[:, 1], mixture[:, 2]
     each = np.arange(len(mixture))
-    chosen = choose(logits, chances[:, 0], temperature)
-    away = temperature * np.exp(log_scales[each, chosen]) * central_normal(chances[:, 1], top_p)
-    return means[each, chosen] + away
+    chosen = choose(logits, chances, temperature)
+    return means[each, chosen] + temperature * np.exp(log_scales[each, chosen]) * normals
 
 
 def negative_log_likelihood(latents: Any, mixtures: Any) -> Any:
