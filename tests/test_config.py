@@ -45,13 +45,13 @@ def test_every_key_says_its_range(params: dict[str, Any]) -> None:
 
 def test_derived_sizes(config: Config) -> None:
     assert config.frames_per_second == 22050 / 256
-    assert config.window_samples == 64 * 256
+    assert config.window_samples == 512 * 256
     assert config.dataset.clip_samples == 661_500
     assert config.spectrogram.n_bins == 128
     stft = config.spectrogram.model_copy(update={"kind": "stft"})
     assert stft.n_bins == 513
     assert config.guard_samples == 22050
-    assert config.generate.n_samples_long == 882_000
+    assert config.generate.n_samples_long == 60 * 44_100
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 255, 256, 257, 661_500])

@@ -117,7 +117,7 @@ def test_the_page_tells_what_it_is_of(page: Reader) -> None:
     text = page.text
     assert "Genre rock" in text
     assert "Source builtin" in text
-    assert "Recordings 2 Clips 3 (1.2 min) Left out 1 Model lstm" in text
+    assert "Recordings 2 Clips 3 (1.2 min) Left out 1 Model density" in text
     assert "prompt taken at 12.5 s · seed 1 · sample_01.wav" in text
     assert "what the recording did next, 2.2 s" in text
     assert text.count("what the recording did next") == 1

@@ -118,6 +118,7 @@ def test_the_builtin_corpus_is_cut_to_whole_clips(
     params["dataset"] |= {"clip_seconds": 6.0, "sample_rate_hz": 8_000}
     params["dataset"]["builtin"]["n_tracks"] = 2
     params["generate"]["prompt_seconds"] = 2.0
+    params["pairs"]["window_frames"] = 64
     save_params(params)
     download.main()
     manifest = Manifest.load(MANIFEST_FILE)

@@ -179,7 +179,7 @@ def test_a_repository_without_a_commit_is_as_good_as_none() -> None:
 @pytest.mark.usefixtures("workspace")
 def test_params_metrics_and_history_are_flat() -> None:
     variant = read_variant()
-    assert variant.description.params["train.epochs"] == "50"
+    assert variant.description.params["train.epochs"] == "36"
     assert variant.description.params["dataset.builtin.n_tracks"] == "24"
     assert variant.description.params["generate.prompt"] == ""
     assert variant.metrics["train/loss"] == 0.123456789
