@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from soundloom.band.compose import compose
 from soundloom.band.mix import perform
 from soundloom.config import Config, EvaluateConfig
 from soundloom.controls import noise_like, splice
@@ -20,6 +21,7 @@ from soundloom.evaluation import (
     listen,
     to_arrays,
     top_tags,
+    truth_kept,
 )
 from soundloom.tagger import TAGS, Tagger
 
@@ -138,6 +140,19 @@ def test_the_nearest_passage_is_found_where_it_was_taken(
     assert nearest.training_clip == 3
     assert nearest.training_seconds == pytest.approx(2.0 + nearest.generated_seconds, abs=0.05)
     assert nearest.correlation > 0.97
+
+
+def test_the_truth_of_songs_is_kept_by_themselves_and_not_by_others() -> None:
+    scores = [compose(0, track, SECONDS) for track in range(4)]
+    songs = [perform(0, track, SECONDS, RATE_HZ) for track in range(4)]
+    truths = [score.truth() for score in scores]
+    own = truth_kept(songs, truths, RATE_HZ)
+    assert own["tempo"] == 1.0
+    assert own["key"] >= own["key_exact"] >= 0.5
+    wrong = [{"tempo_bpm": truth["tempo_bpm"] * 1.2, "key": "F# minor"} for truth in truths]
+    assert truth_kept(songs, wrong, RATE_HZ)["tempo"] == 0.0
+    noise = [np.random.default_rng(0).normal(0, 0.1, len(songs[0])).astype(np.float32)] * 4
+    assert truth_kept(noise, truths, RATE_HZ)["key"] < own["key"]
 
 
 def test_sets_read_back_from_arrays(songs: list[np.ndarray], hear: Listen) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,14 @@ def main() -> None:
     """Run the stage."""
     config = load_config()
     start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation import STABILITY_HOP_SECONDS, Measures, from_arrays, listen, top_tags
+    from soundloom.evaluation import (
+        STABILITY_HOP_SECONDS,
+        Measures,
+        from_arrays,
+        listen,
+        top_tags,
+        truth_kept,
+    )
     from soundloom.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
@@ -54,6 +61,9 @@ def main() -> None:
     numbers = measures.of(heard)
     if stability := measures.stability(heard):
         numbers["stability"] = stability
+    if truths := _truths():
+        samples = [generated[name] for name in truths]
+        numbers["truth"] = truth_kept(samples, list(truths.values()), rate_hz)
     controls = read_json(metrics_file("reference"))
     with folder_written_aside(EVALUATED_FOLDER) as aside:
         write_json(aside / "tags.json", {"generated": top_tags(heard)})
@@ -61,6 +71,16 @@ def main() -> None:
         pairs = closest_pairs(measures.nearest(heard), config.evaluate.n_pairs)
         _write_pairs(aside / "pairs", pairs, heard, training, generated, rate_hz)
     write_json(metrics_file("evaluate"), numbers)
+
+
+def _truths() -> dict[str, Mapping[str, Any]]:
+    """What is known of the music each sample continues, by sample, where the source knows it."""
+    clips = {clip.name: clip for clip in Manifest.load().clips}
+    return {
+        entry["name"]: clip.truth
+        for entry in read_json(GENERATED_FOLDER / "generated.json")["samples"]
+        if (clip := clips.get(entry["clip"])) and clip.truth
+    }
 
 
 def _write_pairs(

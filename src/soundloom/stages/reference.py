@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from soundloom.layout import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metric
 from soundloom.parallel import each
 from soundloom.runtime import start_keras
 from soundloom.spectrogram import FrameCodec
-from soundloom.split import load_split
+from soundloom.split import load_split, parse_stretch_name
 from soundloom.store import (
     FrameFolder,
     folder_written_aside,
@@ -31,7 +32,7 @@ def main() -> None:
     """Run the stage."""
     config = load_config()
     start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation import Measures, listen, to_arrays, top_tags
+    from soundloom.evaluation import Measures, listen, to_arrays, top_tags, truth_kept
     from soundloom.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
@@ -48,6 +49,9 @@ def main() -> None:
     heard_training, heard_held_out = hear(training), hear(held_out)
     measures = Measures(heard_held_out, heard_training, config.evaluate, rate_hz)
     numbers = {"real": measures.of_real()}
+    if truths := _truths(list(held_out)):
+        samples = [held_out[name] for name in truths]
+        numbers["real"]["truth"] = truth_kept(samples, list(truths.values()), rate_hz)
     tags = {"training": top_tags(heard_training), "held_out": top_tags(heard_held_out)}
     for name, recordings in _controls(config, training, held_out):
         heard = hear(recordings)
@@ -67,6 +71,13 @@ def _stretches(part: str) -> Iterator[tuple[str, np.ndarray]]:
         if stretch.part == part:
             samples = read_audio(RAW_FOLDER / clips[stretch.clip].file, rate_hz)
             yield stretch.name, samples[stretch.start_sample : stretch.end_sample]
+
+
+def _truths(names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """What the source knows of the music of stretches, by the stretch's name."""
+    clips = {clip.name: clip for clip in Manifest.load().clips}
+    of = {name: clips[parse_stretch_name(name)[0]].truth for name in names}
+    return {name: truth for name, truth in of.items() if truth}
 
 
 def _controls(
