@@ -128,6 +128,28 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.5)
 
 
+PLAN = """\
+title: Two of a kind
+variants:
+  plain: {}
+  warm: {generate.temperature: 1.0}
+columns:
+  - {title: loss, metric: train/val_loss, best: lowest}
+"""
+
+
+def test_a_study_is_run_and_told_again(project: Project) -> None:
+    (project.folder / "plan.yaml").write_text(PLAN, encoding="utf-8")
+    project.run("soundloom", "study", "plan.yaml", "--out", "reports/study.md")
+    text = (project.folder / "reports/study.md").read_text(encoding="utf-8")
+    ids = re.findall(r"`([0-9a-f]{32})`", text)
+    assert set(ids) == {run.info.run_id for run in runs(project)}
+    assert len(ids) == 2
+    # The workspace is as it was; a second time all is restored, and no run is added.
+    assert project.run("git", "status", "--porcelain", "params.yaml") == ""
+    assert text in project.run("soundloom", "study", "plan.yaml")
+
+
 def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
     project: Project,
 ) -> None:

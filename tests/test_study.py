@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
-from projects import Project
 from soundloom.errors import SoundloomError
 from soundloom.study import Row, read_plan, table
 from soundloom.tracking import FinishedRun
@@ -90,20 +89,3 @@ def test_the_projects_own_study_is_valid_and_large_enough(
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
     assert len(read_plan(Path("study.yaml")).variants) >= 6
-
-
-def test_a_study_runs_and_is_told_again_in_seconds(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    project = Project.copy(tmp_path_factory.mktemp("study") / "project")
-    plan = PLAN.replace("train.epochs: 8", "train.epochs: 1")
-    (project.folder / "plan.yaml").write_text(plan, encoding="utf-8")
-    project.run("soundloom", "study", "plan.yaml", "--out", "reports/study.md")
-    text = (project.folder / "reports/study.md").read_text(encoding="utf-8")
-    assert "failed" not in text
-    assert text.count("**") >= 2
-    # The workspace is as it was; a second time everything is restored, no run is added.
-    assert project.run("git", "status", "--porcelain", "params.yaml") == ""
-    again = project.run("soundloom", "study", "plan.yaml")
-    assert text in again
