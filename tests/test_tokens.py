@@ -101,6 +101,16 @@ def test_token_noise_falls_on_what_is_heard_alone() -> None:
         np.testing.assert_array_equal(codes, answer)
 
 
+def test_embeddings_start_as_code_words() -> None:
+    model = Tokens(model_config("tokens"), FRAMES.shape[1])
+    model.prepare(batches("train"))
+    latents = model._fitted_latents()
+    codes = quantise(latents.encode(FRAMES[:64]), model._codebooks)
+    heard = np.asarray(model._embed(codes + model._rows)).sum(axis=-2)
+    restored = dequantise(codes, model._codebooks) / latents.deviations
+    np.testing.assert_allclose(heard, restored, atol=1e-4)
+
+
 def test_the_baseline_is_the_entropy_of_the_codes(model: Tokens) -> None:
     part = batches("train")
     codes = np.concatenate(list(model._codes(part))).reshape(-1, 3)

@@ -46,7 +46,7 @@ class Tokens(FrameModel):
         levels, codes = config.tokens.levels, config.tokens.codes
         self._codebooks = np.zeros((levels, codes, config.latents.n_latents), np.float32)
         # One table for all levels, each with its own rows.
-        self._embed = keras.layers.Embedding(levels * codes, config.backbone.units)
+        self._embed = keras.layers.Embedding(levels * codes, config.latents.n_latents)
         self._rows = np.arange(levels, dtype=np.int32) * codes
         self._backbone = Backbone(config.backbone)
         self._head = SpellingHead(config.tokens)
@@ -63,7 +63,7 @@ class Tokens(FrameModel):
         return cls(config, n_bins)
 
     def prepare(self, train: Batches) -> None:
-        """Fit the latents, then the codebooks on them."""
+        """Fit the latents, then the codebooks on them; embeddings start as the code words."""
         wanted = self._config.latents
         self._latents = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
         steps = np.concatenate(
@@ -76,6 +76,9 @@ class Tokens(FrameModel):
         self._codebooks = fit_codebooks(
             steps, self._config.tokens.levels, self._config.tokens.codes
         )
+        # From a random start, the sums of near and far steps would look alike for long.
+        words = self._codebooks / self._latents.deviations
+        self._embed.set_weights([words.reshape(-1, wanted.n_latents)])
 
     def example(
         self, windows: np.ndarray, rng: np.random.Generator | None = None
