@@ -104,7 +104,7 @@ def test_two_workers_on_a_fresh_store(project: Project) -> None:
         assert curve(project, run) == list(range(1, 1 + int(run.data.params["train.epochs"])))
         assert run.info.run_name == run.data.tags["dvc.experiment"]
         # In the main repository, not in the workspaces, which are gone.
-        samples = f"mlartifacts/{run.info.run_id}/artifacts/samples/sample_00.wav"
+        samples = f"mlartifacts/{run.info.run_id}/artifacts/sample_00.wav"
         assert (project.folder / samples).is_file()
     shown = project.run("dvc", "exp", "show", "--csv")
     assert all(run.info.run_name in shown for run in found)

@@ -35,7 +35,7 @@ def model_config(name: str) -> ModelConfig:
         "latents": {"n_latents": 12},
         "backbone": {"units": 24, "dropout": 0.0},
         "tokens": {"levels": 3, "codes": 16, "hidden_units": 24, "dropout": 0.0},
-        "density": {"components": 2, "hidden_units": 48, "dropout": 0.0},
+        "density": {"components": 2, "hidden_units": 48, "dropout": 0.0, "input_noise": 0.5},
     }
     sections = {
         section: getattr(CONFIG.model, section).model_copy(update=changes)
