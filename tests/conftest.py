@@ -16,6 +16,15 @@ from soundloom.config import Config, parse_config
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+# These run whole pipelines, for minutes: begun first, they leave no worker waiting at the end.
+SLOWEST = ("test_experiments.py", "test_pipeline.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest files first; tests within a file stay in their order."""
+    items.sort(key=lambda item: item.path.name not in SLOWEST)
+
+
 @pytest.fixture
 def params() -> dict[str, Any]:
     """The project's own params.yaml, to be changed freely by a test."""
