@@ -138,16 +138,15 @@ columns:
 """
 
 
-def test_a_study_is_run_and_told_again(project: Project) -> None:
+def test_a_study_is_run_and_told(project: Project) -> None:
     (project.folder / "plan.yaml").write_text(PLAN, encoding="utf-8")
     project.run("soundloom", "study", "plan.yaml", "--out", "reports/study.md")
     text = (project.folder / "reports/study.md").read_text(encoding="utf-8")
     ids = re.findall(r"`([0-9a-f]{32})`", text)
     assert set(ids) == {run.info.run_id for run in runs(project)}
     assert len(ids) == 2
-    # The workspace is as it was; a second time all is restored, and no run is added.
+    # The workspace is as it was.
     assert project.run("git", "status", "--porcelain", "params.yaml") == ""
-    assert text in project.run("soundloom", "study", "plan.yaml")
 
 
 def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(

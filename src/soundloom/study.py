@@ -25,7 +25,8 @@ from soundloom.variant import flatten
 
 # Experiments of a study are named so, to be told from the user's own.
 _PREFIX = "study-"
-_POLL_SECONDS = 2.0
+# Asking starts a DVC, which takes a second of what the variants could use.
+_POLL_SECONDS = 8.0
 _ENDED = ("Success", "Failed")
 _STATUSES = ("Queued", "Running", *_ENDED)
 
