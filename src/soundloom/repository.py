@@ -1,4 +1,4 @@
-"""The git repository the project lies in, asked through git's own command."""
+"""The repository the project lies in, asked through the commands of git and DVC."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def restore(store: RunStore, run_id: str, *, rebuild: bool = False) -> str:
         commit = store.fetch(run_id, fetched).get("git.commit")
         _check_commit(run_id, commit)
         outs = list(_outs(read_lock(fetched / LOCK_FILE)))
-        missing = [out for out in outs if not _is_cached(out["md5"])]
+        cache = Path(command("dvc", "cache", "dir").strip()) / "files" / "md5"
+        missing = [out for out in outs if not _is_cached(out["md5"], cache)]
         if missing and not rebuild:
             listed = ", ".join(f"{out['path']} ({out['md5']})" for out in missing)
             raise SoundloomError(
@@ -72,17 +73,13 @@ def _outs(stages: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield from (out for out in stage["outs"] if Path(out["path"]).parent != METRICS_FOLDER)
 
 
-def _is_cached(md5: str) -> bool:
+def _is_cached(md5: str, cache: Path) -> bool:
     """Whether DVC's cache holds a file, or a folder (``….dir``) and every file of it."""
-    place = Path(command("dvc", "cache", "dir").strip()) / "files" / "md5"
-
-    def held(md5: str) -> bool:
-        return (place / md5[:2] / md5[2:]).is_file()
-
-    if not held(md5) or not md5.endswith(".dir"):
-        return held(md5)
-    listing = json.loads((place / md5[:2] / md5[2:]).read_text(encoding="utf-8"))
-    return all(held(entry["md5"]) for entry in listing)
+    file = cache / md5[:2] / md5[2:]
+    if not file.is_file() or not md5.endswith(".dir"):
+        return file.is_file()
+    listing = json.loads(file.read_text(encoding="utf-8"))
+    return all(_is_cached(entry["md5"], cache) for entry in listing)
 
 
 def _check_new_files(code: Path) -> None:

@@ -92,12 +92,14 @@ def run(plan: Plan) -> None:
 
     What DVC has in its run-cache is restored, so a study run again takes seconds.
 
-    Raises :class:`SoundloomError` when DVC refuses a variant, or runs tasks of the user's own.
+    Raises :class:`SoundloomError` when DVC refuses a variant, or tasks of the user's own wait.
     """
-    if set(_statuses().values()) - set(_ENDED):
+    before = _statuses()
+    if set(before.values()) - set(_ENDED):
         raise SoundloomError("DVC's queue holds tasks that have not ended; see `dvc queue status`")
     names = {name: f"{_PREFIX}{name}" for name in plan.variants}
-    command("dvc", "queue", "remove", "--success", "--failed")
+    if told_before := sorted(set(names.values()) & set(before)):
+        command("dvc", "queue", "remove", *told_before)
     for name, experiment in names.items():
         settings = [f"--set-param={key}={_text(v)}" for key, v in plan.changes(name).items()]
         command("dvc", "exp", "run", "--queue", "--force", "--name", experiment, *settings)
