@@ -132,7 +132,7 @@ PLAN = """\
 title: Two of a kind
 variants:
   plain: {}
-  warm: {generate.temperature: 1.0}
+  quite warm: {generate.temperature: 1.0}
 columns:
   - {title: loss, metric: train/val_loss, best: lowest}
 """

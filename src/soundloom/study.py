@@ -7,6 +7,7 @@ beside that, ``columns`` the numbers to compare.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ def run(plan: Plan) -> None:
     before = _statuses()
     if set(before.values()) - set(_ENDED):
         raise SoundloomError("DVC's queue holds tasks that have not ended; see `dvc queue status`")
-    names = {name: f"{_PREFIX}{name}" for name in plan.variants}
+    # DVC keeps an experiment as a git reference, whose name holds no spaces.
+    names = {name: _PREFIX + re.sub(r"[^\w-]+", "-", name) for name in plan.variants}
     if told_before := sorted(set(names.values()) & set(before)):
         command("dvc", "queue", "remove", *told_before)
     for name, experiment in names.items():
