@@ -105,7 +105,7 @@ def wanted(**changes: object) -> GenerateConfig:
 )
 def test_length_rate_and_level_are_as_asked(seconds: float, rate_hz: int) -> None:
     config = wanted(seconds=seconds, sample_rate_hz=rate_hz)
-    model = build_model(model_config("lstm"), N_BINS)
+    model = build_model(model_config("lstm"), small_codec())
     (made,) = continue_prompts(model, small_codec(), [music(1, RATE_HZ)], config)
     assert made.samples.shape == (round(seconds * rate_hz),)
     assert np.isfinite(made.samples).all()
@@ -113,7 +113,7 @@ def test_length_rate_and_level_are_as_asked(seconds: float, rate_hz: int) -> Non
 
 
 def test_another_seed_another_continuation() -> None:
-    model, codec = build_model(model_config("lstm"), N_BINS), small_codec()
+    model, codec = build_model(model_config("lstm"), small_codec()), small_codec()
     assert isinstance(model, Lstm)
     model._residual_factor = 0.1 * np.eye(N_BINS, dtype=np.float32)
     prompt = music(1, RATE_HZ)

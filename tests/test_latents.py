@@ -56,11 +56,10 @@ def test_a_line_is_found() -> None:
 
 def test_a_prompt_keeps_its_end() -> None:
     latents = fitted(12)
-    np.testing.assert_array_equal(
-        latents.encode_prompt(FRAMES[:, :101]), latents.encode(FRAMES[:, 1:101])
-    )
-    one = latents.encode_prompt(FRAMES[:, :1])
-    np.testing.assert_allclose(latents.decode(one), np.repeat(FRAMES[:, :1], 2, axis=1), atol=2e-6)
+    np.testing.assert_array_equal(latents.whole_steps(FRAMES[:, :101]), FRAMES[:, 1:101])
+    np.testing.assert_array_equal(latents.whole_steps(FRAMES[:, :100]), FRAMES[:, :100])
+    one = latents.whole_steps(FRAMES[:, :1])
+    np.testing.assert_array_equal(one, np.repeat(FRAMES[:, :1], 2, axis=1))
 
 
 def test_what_is_decoded_are_frames() -> None:

@@ -50,6 +50,7 @@ def small_codec() -> FrameCodec:
     return FrameCodec.fit([FrameCodec.level_range(samples, config, 22_050)], config, 22_050)
 
 
+FRAMES_PER_SECOND = small_codec().frames_per_second
 FRAMES = small_codec().encode(music(8, 22_050))
 
 
@@ -63,7 +64,7 @@ def batches(part: str, seed: int | None = None) -> WindowBatches:
 
 def trained(name: str, config: TrainConfig = TRAIN) -> tuple[Any, list[dict[str, float]]]:
     start_keras(config.seed, threads=1)
-    model = build_model(model_config(name), N_BINS)
+    model = build_model(model_config(name), small_codec())
     history = train(model, batches("train", seed=0), batches("validation"), config)
     return model, history
 
@@ -169,7 +170,7 @@ def test_training_twice_gives_the_same_bytes(fitted: Fitted, tmp_path: Path) -> 
 def test_early_stopping_and_the_summary() -> None:
     rows: list[dict[str, float]] = []
     start_keras(0, threads=1)
-    model = build_model(model_config("lstm"), N_BINS)
+    model = build_model(model_config("lstm"), small_codec())
     config = TRAIN.model_copy(update={"epochs": 50, "patience": 1, "learning_rate": 0.3})
     history = train(model, batches("train", 0), batches("validation"), config, on_epoch=rows.append)
     assert rows == history
@@ -182,7 +183,7 @@ def test_early_stopping_and_the_summary() -> None:
 
 def test_the_cosine_schedule_ends_at_0() -> None:
     start_keras(0, threads=1)
-    model = build_model(model_config("lstm"), N_BINS)
+    model = build_model(model_config("lstm"), small_codec())
     config = TRAIN.model_copy(update={"epochs": 4, "schedule": "cosine"})
     rates = [
         row["learning_rate"]
@@ -200,13 +201,13 @@ def test_training_windows_are_varied_and_held_out_ones_are_not() -> None:
         return rng.permutation(windows, axis=2)[:, 1:]
 
     start_keras(0, threads=1)
-    model = build_model(model_config("lstm"), N_BINS)
+    model = build_model(model_config("lstm"), small_codec())
     config = TRAIN.model_copy(update={"epochs": 2})
     history = train(model, batches("train", 0), batches("validation"), config, vary=vary)
     assert {windows.shape[1:] for windows in met} == {(33, N_BINS)}
     assert len(met) >= 2 * len(batches("train"))
     start_keras(0, threads=1)
-    again = build_model(model_config("lstm"), N_BINS)
+    again = build_model(model_config("lstm"), small_codec())
     repeated = train(again, batches("train", 0), batches("validation"), config, vary=vary)
     assert repeated == history
     held_out = next(iter(batches("validation").epoch(0)))
@@ -217,7 +218,10 @@ def test_what_is_no_generator(tmp_path: Path) -> None:
     with pytest.raises(SoundloomError, match=r"codec\.json: no such file"):
         load_generator(tmp_path)
     save_generator(
-        tmp_path, build_model(model_config("lstm"), N_BINS), small_codec(), model_config("lstm")
+        tmp_path,
+        build_model(model_config("lstm"), small_codec()),
+        small_codec(),
+        model_config("lstm"),
     )
     (tmp_path / "network.weights.h5").write_bytes(b"not weights")
     with pytest.raises(SoundloomError, match="not a trained generator"):
@@ -225,7 +229,7 @@ def test_what_is_no_generator(tmp_path: Path) -> None:
 
 
 def test_an_untrained_lstm_repeats_the_last_frame() -> None:
-    model = build_model(model_config("lstm"), N_BINS)
+    model = build_model(model_config("lstm"), small_codec())
     context = np.clip(FRAMES[None, 100:120], 0.01, 0.99)
     np.testing.assert_allclose(model.network.predict_on_batch(context), context, atol=1e-5)
 

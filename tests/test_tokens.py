@@ -13,7 +13,7 @@ from soundloom.models.tokens import (
     fit_codebooks,
     quantise,
 )
-from test_models import FRAMES, batches, model_config, sample, trained
+from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config, sample, trained
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.standard_normal((3000, 5)).astype(np.float32)
@@ -62,13 +62,15 @@ def test_cross_entropy_by_hand() -> None:
 
 
 def test_a_code_is_predicted_from_those_before_it_alone(model: Tokens) -> None:
-    (heard, told, following), _ = model.example(FRAMES[None, :33])
-    before = model.network.predict_on_batch((heard, told, following))
+    (heard, hands, told, following), _ = model.example(FRAMES[None, :33])
+    before = model.network.predict_on_batch((heard, hands, told, following))
     assert before.shape == (1, 15, 3, 16)
     for level in range(3):
         changed = following.copy()
         changed[0, 7, level] = (changed[0, 7, level] + 5) % 16
-        moved = np.abs(model.network.predict_on_batch((heard, told, changed)) - before) > 1e-6
+        moved = (
+            np.abs(model.network.predict_on_batch((heard, hands, told, changed)) - before) > 1e-6
+        )
         others = np.delete(np.arange(15), 7)
         assert not moved[0, others].any()
         assert not moved[0, 7, : level + 1].any()
@@ -76,13 +78,14 @@ def test_a_code_is_predicted_from_those_before_it_alone(model: Tokens) -> None:
 
 
 def test_numpy_spells_as_keras_does(model: Tokens) -> None:
-    (heard, told, following), _ = model.example(FRAMES[None, 100:133].repeat(2, axis=0))
+    (heard, hands, told, following), _ = model.example(FRAMES[None, 100:133].repeat(2, axis=0))
     following[1] = (following[1] + 1) % 16
-    expected = model.network.predict_on_batch((heard, told, following))
+    expected = model.network.predict_on_batch((heard, hands, told, following))
     table = np.asarray(model._embed.embeddings)
     backbone, head = model._backbone.stepper(told), model._head.sampler()
     for step in range(heard.shape[1]):
-        hidden = backbone.step(table[heard[:, step] + model._rows].sum(axis=1))
+        embedded = table[heard[:, step] + model._rows].sum(axis=1)
+        hidden = backbone.step(np.concatenate([embedded, hands[:, step]], axis=1))
         for level, logits in head.logits(hidden, following[:, step]):
             np.testing.assert_allclose(logits, expected[:, step, level], atol=1e-4)
 
@@ -90,11 +93,11 @@ def test_numpy_spells_as_keras_does(model: Tokens) -> None:
 def test_token_noise_falls_on_what_is_heard_alone() -> None:
     config = model_config("tokens")
     noisy = config.tokens.model_copy(update={"token_noise": 0.25})
-    model = Tokens(config.model_copy(update={"tokens": noisy}), FRAMES.shape[1])
+    model = Tokens(config.model_copy(update={"tokens": noisy}), FRAMES.shape[1], FRAMES_PER_SECOND)
     model.prepare(batches("train"))
     windows = np.stack([FRAMES[:201]] * 8)
-    (clean, _, following), answer = model.example(windows)
-    (heard, _, still), target = model.example(windows, np.random.default_rng(0))
+    (clean, _, _, following), answer = model.example(windows)
+    (heard, _, _, still), target = model.example(windows, np.random.default_rng(0))
     # A random code is the right one once in 16.
     assert (heard != clean).mean() == pytest.approx(0.25 * 15 / 16, abs=0.03)
     for codes in (following, still, target):
@@ -102,9 +105,9 @@ def test_token_noise_falls_on_what_is_heard_alone() -> None:
 
 
 def test_embeddings_start_as_code_words() -> None:
-    model = Tokens(model_config("tokens"), FRAMES.shape[1])
+    model = Tokens(model_config("tokens"), FRAMES.shape[1], FRAMES_PER_SECOND)
     model.prepare(batches("train"))
-    latents = model._fitted_latents()
+    latents = model._latents
     codes = quantise(latents.encode(FRAMES[:64]), model._codebooks)
     heard = np.asarray(model._embed(codes + model._rows)).sum(axis=-2)
     restored = dequantise(codes, model._codebooks) / latents.deviations
@@ -124,7 +127,7 @@ def test_the_baseline_is_the_entropy_of_the_codes(model: Tokens) -> None:
 
 def test_samples_are_made_of_code_words(model: Tokens) -> None:
     frames = sample(model, 0)
-    latents = model._fitted_latents()
+    latents = model._latents
     codes = quantise(latents.encode(frames), model._codebooks)
     restored = latents.decode(dequantise(codes, model._codebooks))
     inside = (restored > 0.001) & (restored < 0.999)

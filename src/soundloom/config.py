@@ -206,6 +206,7 @@ class BackboneConfig(_Section):
     layers: Annotated[int, Field(ge=1, le=8)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
     style: bool
+    clock: bool
 
 
 class TokensConfig(_Section):
@@ -226,7 +227,7 @@ class DensityConfig(_Section):
     hidden_units: Annotated[int, Field(ge=1, le=8192)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
     input_noise: Annotated[float, Field(ge=0, le=2)]
-    told_noise: Annotated[float, Field(ge=0, le=2)]
+    emphasis: Annotated[float, Field(ge=0, le=2)]
     min_scale: Annotated[float, Field(ge=0.001, le=1)]
 
 

@@ -18,9 +18,9 @@ _CODEC_FILE, _MODEL_FILE = "codec.json", "model.json"
 MODELS: dict[str, type[FrameModel]] = {"lstm": Lstm, "tokens": Tokens, "density": Density}
 
 
-def build_model(config: ModelConfig, n_bins: int) -> FrameModel:
-    """An untrained model of the kind ``config.name`` names."""
-    return MODELS[config.name].build(config, n_bins)
+def build_model(config: ModelConfig, codec: FrameCodec) -> FrameModel:
+    """An untrained model of the kind ``config.name`` names, for the codec's frames."""
+    return MODELS[config.name].build(config, codec.config.n_bins, codec.frames_per_second)
 
 
 def save_generator(folder: Path, model: FrameModel, codec: FrameCodec, config: ModelConfig) -> None:
@@ -38,6 +38,9 @@ def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     try:
         codec = FrameCodec.from_json(read_json(folder / _CODEC_FILE))
         config = ModelConfig.model_validate(read_json(folder / _MODEL_FILE)["config"])
-        return MODELS[config.name].load(folder, config, codec.config.n_bins), codec
+        model = MODELS[config.name].load(
+            folder, config, codec.config.n_bins, codec.frames_per_second
+        )
+        return model, codec
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise SoundloomError(f"{folder}: not a trained generator: {error}") from None

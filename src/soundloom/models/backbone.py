@@ -1,4 +1,4 @@
-"""What the sequence models share: a stack of GRUs that remembers, and what it is told of the style.
+"""A stack of GRUs that remembers what it heard, and is told what it cannot hear.
 
 The stack is trained as Keras layers and sampled step by step in NumPy on the same weights: a step
 is too small for a compiled call to pay. Source: Cho et al. 2014, in the variant Keras calls
@@ -15,9 +15,6 @@ import numpy as np
 from keras import ops
 
 from soundloom.config import BackboneConfig
-
-# The part of a window whose style is told in training is at least this share of it.
-_SHORTEST_STYLE = 0.25
 
 
 class Backbone(keras.layers.Layer):
@@ -99,29 +96,6 @@ def times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     depend, after a while audibly, on how many others are made beside it.
     """
     return np.matmul(rows[:, None, :], matrix)[:, 0]
-
-
-def style_of(latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Mean and standard deviation over the steps: ``(batch, n_steps, n)`` → ``(batch, 2n)``.
-
-    With ``rng``, those of a random part of each sequence, one quarter of it or more: a model that
-    was told the whole window's would learn to trust it more than a prompt's deserves.
-    """
-    if rng is None:
-        return _mean_and_deviation(latents)
-    n_steps = latents.shape[1]
-    lengths = rng.integers(max(round(_SHORTEST_STYLE * n_steps), 1), n_steps + 1, len(latents))
-    starts = rng.integers(0, n_steps - lengths + 1)
-    return np.concatenate(
-        [
-            _mean_and_deviation(latents[number : number + 1, start : start + length])
-            for number, (start, length) in enumerate(zip(starts, lengths, strict=True))
-        ]
-    )
-
-
-def _mean_and_deviation(latents: np.ndarray) -> np.ndarray:
-    return np.concatenate([latents.mean(axis=1), latents.std(axis=1)], axis=1)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

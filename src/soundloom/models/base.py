@@ -30,7 +30,7 @@ class FrameModel(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, config: ModelConfig, n_bins: int) -> Self:
+    def build(cls, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
         """An untrained model for frames of ``n_bins`` values; weights from Keras's global seed."""
 
     def prepare(self, train: Batches) -> None:  # noqa: B027 - most models need nothing here
@@ -81,7 +81,7 @@ class FrameModel(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int) -> Self:
+    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
         """Read what :meth:`save` wrote."""
 
 

@@ -7,9 +7,8 @@ to predict a mean of all futures, nor to quantise. Sources: Bishop 1994 for mixt
 Murray & Larochelle 2013 (RNADE) for a density dimension by dimension; Germain et al. 2015 (MADE)
 for training all dimensions at once behind masks.
 
-In training the backbone hears latents with noise of a level drawn for each window, and is told the
-level: it learns to trust what it hears only so far, as it must of what it drew itself
-(arXiv 2411.18447).
+In training the backbone may hear latents with noise of a level drawn for each window: it learns to
+trust what it hears only so far, as it must of what it drew itself (arXiv 2411.18447).
 """
 
 from __future__ import annotations
@@ -25,10 +24,11 @@ from keras import ops
 from threadpoolctl import threadpool_limits
 
 from soundloom.config import DensityConfig, ModelConfig
-from soundloom.models.backbone import Backbone, style_of, times
-from soundloom.models.base import FrameModel, save_weights
+from soundloom.models.backbone import times
+from soundloom.models.base import save_weights
 from soundloom.models.chance import central_normal, choose
 from soundloom.models.latents import Latents
+from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -37,52 +37,47 @@ _LATENTS_FILE = "latents.npz"
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
-class Density(FrameModel):
+class Density(SequenceModel):
     """GRUs on standardised latents, then a mixture of Gaussians for each latent in turn."""
 
-    def __init__(self, config: ModelConfig, n_bins: int):
+    def __init__(self, config: ModelConfig, n_bins: int, frames_per_second: float):
+        super().__init__(config, n_bins, frames_per_second)
         n_latents = config.latents.n_latents
-        self._config = config
-        self._latents: Latents | None = None
         self._extremes = np.zeros((2, n_latents))
-        self._backbone = Backbone(config.backbone)
         self._head = MixtureHead(n_latents, config.density)
 
         heard = keras.Input((None, n_latents))
-        told = keras.Input((2 * n_latents + 1,))
+        hands, constant = self._inputs_of_told()
         following = keras.Input((None, n_latents))
-        mixtures = self._head(self._backbone(heard, told), heard, following)
-        self.network = keras.Model([heard, told, following], mixtures)
-
-    @classmethod
-    def build(cls, config: ModelConfig, n_bins: int) -> Self:
-        return cls(config, n_bins)
+        mixtures = self._head(self._hidden(heard, hands, constant), heard, following)
+        self.network = keras.Model([heard, hands, constant, following], mixtures)
 
     def prepare(self, train: Batches) -> None:
         """Fit the latents, note how far each goes, and start at predicting from the last step."""
-        wanted = self._config.latents
-        self._latents = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
+        self._fit_latents(train)
         found = [self._standardised(windows) for windows in train.epoch(0)]
         lowest = np.min([latents.min(axis=(0, 1)) for latents in found], axis=0)
         highest = np.max([latents.max(axis=(0, 1)) for latents in found], axis=0)
         self._extremes = np.array([lowest, highest])
         products = sum((some[:, 1:] * some[:, :-1]).sum(axis=(0, 1)) for some in found)
         squares = sum((some[:, :-1] ** 2).sum(axis=(0, 1)) for some in found)
-        self._head.start_at(products / np.maximum(squares, 1e-6))
+        self._head.start_at(products / np.maximum(squares, 1e-6), self._emphasis())
 
     def example(
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
         latents = self._standardised(windows)
         heard, following = latents[:, :-1], latents[:, 1:]
-        style, levels = self._style(latents, rng), np.zeros((len(latents), 1), np.float32)
-        if rng is not None:
-            levels = self._config.density.input_noise * rng.random(levels.shape, np.float32)
-            heard = heard + levels[:, None] * rng.standard_normal(heard.shape, np.float32)
-        return (heard, np.concatenate([style, levels], axis=1), following), following
+        told = self._told(windows, latents, heard.shape[1], rng)
+        if rng is not None and self._config.density.input_noise > 0.0:
+            levels = self._config.density.input_noise * rng.random((len(heard), 1, 1), np.float32)
+            heard = heard + levels * rng.standard_normal(heard.shape, np.float32)
+        heard = heard * self._emphasis()
+        return (heard, told.hands, told.constant, following), following
 
     def loss(self) -> Any:
-        return negative_log_likelihood
+        emphasis = self._emphasis()
+        return lambda latents, mixtures: negative_log_likelihood(latents, mixtures, emphasis)
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """A Gaussian for each latent: the same at every step, and one around the last step."""
@@ -92,13 +87,13 @@ class Density(FrameModel):
             moves = moves + (changes**2).sum(axis=(0, 1))
             count += changes.shape[0] * changes.shape[1]
         deviations = np.sqrt(moves / count) + 1e-6
-        losses, seen = np.zeros(2), 0
+        emphasis, losses, seen = self._emphasis(), np.zeros(2), 0
         for windows in validation.epoch(0):
             latents = self._standardised(windows).astype(np.float64)
             apart = (latents[:, 1:], np.diff(latents, axis=1) / deviations)
-            losses += [(0.5 * distance**2).sum() for distance in apart]
+            losses += [(emphasis * 0.5 * distance**2).sum() for distance in apart]
             seen += apart[0].size
-        losses = losses / seen + _HALF_LOG_2PI + [0.0, np.log(deviations).mean()]
+        losses = losses / seen + _HALF_LOG_2PI + [0.0, (emphasis * np.log(deviations)).mean()]
         return {"marginal_gaussian": float(losses[0]), "last_step_gaussian": float(losses[1])}
 
     def sample(
@@ -110,52 +105,48 @@ class Density(FrameModel):
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
-        latents = self._fitted_latents()
+        latents = self._latents
+        n_steps = -(-n_frames // latents.stack_frames)
         with threadpool_limits(1):
-            heard = latents.encode_prompt(prompts) / latents.deviations
-            level = np.full((len(prompts), 1), self._config.density.told_noise, np.float32)
-            told = np.concatenate([self._style(heard), level], axis=1)
-            backbone, head = self._backbone.stepper(told), self._head.sampler()
-            for step in range(heard.shape[1]):
-                hidden = backbone.step(heard[:, step])
-            last = heard[:, -1]
-            drawn = []
-            for _ in range(-(-n_frames // latents.stack_frames)):
+            whole = latents.whole_steps(prompts)
+            heard = latents.encode(whole) / latents.deviations
+            told = self._told(whole, heard, heard.shape[1] + n_steps)
+            backbone, head = self._backbone.stepper(told.constant), self._head.sampler()
+            emphasis, drawn = self._emphasis(), []
+            for step in range(heard.shape[1] + n_steps - 1):
+                last = heard[:, step] if step < heard.shape[1] else drawn[-1]
+                last = last * emphasis
+                hidden = backbone.step(np.concatenate([last, told.hands[:, step]], axis=1))
+                if step < heard.shape[1] - 1:
+                    continue
                 chances = np.stack([rng.random((2, latents.n_latents)) for rng in rngs])
+                following = head.draw(hidden, last, chances, temperature, top_p)
                 # Beyond what training ever held, the network has nothing to go by.
-                last = head.draw(hidden, last, chances, temperature, top_p)
-                last = np.clip(last, *self._extremes)
-                drawn.append(last)
-                hidden = backbone.step(last)
+                drawn.append(np.clip(following, *self._extremes))
             return latents.decode(np.stack(drawn, axis=1) * latents.deviations)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
-        arrays = self._fitted_latents().arrays()
+        arrays = self._latents.arrays()
         write_arrays(folder / _LATENTS_FILE, {"extremes": self._extremes, **arrays})
 
     @classmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int) -> Self:
-        model = cls(config, n_bins)
+    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
+        model = cls(config, n_bins, frames_per_second)
         model.network.load_weights(folder / _WEIGHTS_FILE)
         arrays = read_arrays(folder / _LATENTS_FILE)
-        model._latents = Latents.from_arrays(arrays)
+        model._fitted = Latents.from_arrays(arrays)
         model._extremes = arrays["extremes"]
         return model
 
-    def _fitted_latents(self) -> Latents:
-        if self._latents is None:
-            raise RuntimeError("prepare() or load() comes first")
-        return self._latents
+    def _emphasis(self) -> np.ndarray:
+        """How much each latent counts, ``(n_latents,)`` of mean 1: more where it varies more."""
+        weights = self._latents.deviations**self._config.density.emphasis
+        return (weights / weights.mean()).astype(np.float32)
 
     def _standardised(self, windows: np.ndarray) -> np.ndarray:
         """Windows → latents ``(batch, n_steps, n_latents)``, each of deviation 1 in training."""
-        latents = self._fitted_latents()
-        return latents.encode(windows) / latents.deviations
-
-    def _style(self, latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        style = style_of(latents, rng)
-        return style if self._config.backbone.style else np.zeros_like(style)
+        return self._latents.encode(windows) / self._latents.deviations
 
 
 class MixtureHead(keras.layers.Layer):
@@ -197,9 +188,10 @@ class MixtureHead(keras.layers.Layer):
         self.carried = self.add_weight(shape=(self._n_latents,), initializer="zeros")
         self.start_at(np.zeros(self._n_latents))
 
-    def start_at(self, correlations: np.ndarray) -> None:
+    def start_at(self, correlations: np.ndarray, scales: np.ndarray | float = 1.0) -> None:
         """Begin near p(z_d | past) = N(ρ_d · last z_d, 1 - ρ_d²), ``correlations`` ρ (n_latents,).
 
+        ``scales`` (n_latents,) are what the last step's latents are multiplied by when heard.
         The components start apart, or they would stay one.
         """
         deviations = np.sqrt(np.maximum(1.0 - correlations**2, 0.01))[:, None]
@@ -208,7 +200,7 @@ class MixtureHead(keras.layers.Layer):
         start[:, 1] = deviations * apart
         start[:, 2] = np.log(deviations)
         self.output_bias.assign(start.reshape(-1))
-        self.carried.assign(correlations.astype(np.float32))
+        self.carried.assign((correlations / scales).astype(np.float32))
 
     def call(self, hidden: Any, last: Any, latents: Any, training: bool | None = None) -> Any:
         units = ops.matmul(hidden, self.of_hidden) + self.unit_bias
@@ -327,12 +319,15 @@ def draw_from_mixture(
     return means[each, chosen] + temperature * np.exp(log_scales[each, chosen]) * normals
 
 
-def negative_log_likelihood(latents: Any, mixtures: Any) -> Any:
-    """Mean over all of -log p in nats: ``(…, n)`` under mixtures ``(…, n, 3, components)``."""
+def negative_log_likelihood(latents: Any, mixtures: Any, weights: Any = 1.0) -> Any:
+    """Mean over all of -log p in nats: ``(…, n)`` under mixtures ``(…, n, 3, components)``.
+
+    ``weights`` (n,), 1 on average, say how much each latent counts.
+    """
     logits, means, log_scales = ops.unstack(mixtures, axis=-2)
     away = (latents[..., None] - means) * ops.exp(-log_scales)
     of_components = ops.log_softmax(logits) - 0.5 * away * away - log_scales - _HALF_LOG_2PI
-    return -ops.mean(ops.logsumexp(of_components, axis=-1))
+    return -ops.mean(weights * ops.logsumexp(of_components, axis=-1))
 
 
 def _floored(log_scales: Any, log_least: float, xp: Any) -> Any:

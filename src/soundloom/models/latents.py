@@ -72,16 +72,16 @@ class Latents:
         steps = _stacked(frames, self.stack_frames) - self._mean
         return steps.reshape(*steps.shape[:-2], -1) @ self._basis.T
 
-    def encode_prompt(self, frames: np.ndarray) -> np.ndarray:
-        """As :meth:`encode`, but the last frame always counts: what is left over is at the start.
+    def whole_steps(self, frames: np.ndarray) -> np.ndarray:
+        """``(…, n_frames, n_bins)`` without what exceeds whole steps at its start.
 
         Fewer frames than a step holds are preceded by copies of the first.
         """
         n_frames = frames.shape[-2]
         if n_frames < self.stack_frames:
             copies = np.repeat(frames[..., :1, :], self.stack_frames - n_frames, axis=-2)
-            frames = np.concatenate([copies, frames], axis=-2)
-        return self.encode(frames[..., frames.shape[-2] % self.stack_frames :, :])
+            return np.concatenate([copies, frames], axis=-2)
+        return frames[..., n_frames % self.stack_frames :, :]
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
         """``(…, n_steps, n_latents)`` → ``(…, n_steps * stack_frames, n_bins)`` in [0, 1]."""

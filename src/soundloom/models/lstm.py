@@ -60,7 +60,7 @@ class Lstm(FrameModel):
         self._continue = self._continuation_graph()
 
     @classmethod
-    def build(cls, config: ModelConfig, n_bins: int) -> Self:
+    def build(cls, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
         return cls(config.lstm, n_bins)
 
     def prepare(self, train: Batches) -> None:
@@ -125,8 +125,8 @@ class Lstm(FrameModel):
         np.save(folder / _RESIDUALS_FILE, self._residual_factor, allow_pickle=False)
 
     @classmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int) -> Self:
-        model = cls.build(config, n_bins)
+    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
+        model = cls.build(config, n_bins, frames_per_second)
         model.network.load_weights(folder / _WEIGHTS_FILE)
         model._residual_factor = np.load(folder / _RESIDUALS_FILE, allow_pickle=False)
         return model

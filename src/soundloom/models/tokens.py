@@ -24,10 +24,11 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
 from soundloom.config import ModelConfig, TokensConfig
-from soundloom.models.backbone import Backbone, style_of, times
-from soundloom.models.base import FrameModel, save_weights
+from soundloom.models.backbone import times
+from soundloom.models.base import save_weights
 from soundloom.models.chance import choose
 from soundloom.models.latents import Latents
+from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -37,35 +38,29 @@ _CODES_FILE = "codes.npz"
 _MOST_STEPS = 200_000
 
 
-class Tokens(FrameModel):
+class Tokens(SequenceModel):
     """Embeddings of codes → GRUs → the codes of the next step, level by level."""
 
-    def __init__(self, config: ModelConfig, n_bins: int):
-        self._config = config
-        self._latents: Latents | None = None
+    def __init__(self, config: ModelConfig, n_bins: int, frames_per_second: float):
+        super().__init__(config, n_bins, frames_per_second)
         levels, codes = config.tokens.levels, config.tokens.codes
         self._codebooks = np.zeros((levels, codes, config.latents.n_latents), np.float32)
         # One table for all levels, each with its own rows.
         self._embed = keras.layers.Embedding(levels * codes, config.latents.n_latents)
         self._rows = np.arange(levels, dtype=np.int32) * codes
-        self._backbone = Backbone(config.backbone)
         self._head = SpellingHead(config.tokens)
 
         heard = keras.Input((None, levels), dtype="int32")
-        told = keras.Input((2 * config.latents.n_latents,))
+        hands, constant = self._inputs_of_told()
         following = keras.Input((None, levels), dtype="int32")
         embedded = ops.sum(self._embed(heard + self._rows), axis=-2)
-        logits = self._head(self._backbone(embedded, told), following)
-        self.network = keras.Model([heard, told, following], logits)
-
-    @classmethod
-    def build(cls, config: ModelConfig, n_bins: int) -> Self:
-        return cls(config, n_bins)
+        logits = self._head(self._hidden(embedded, hands, constant), following)
+        self.network = keras.Model([heard, hands, constant, following], logits)
 
     def prepare(self, train: Batches) -> None:
         """Fit the latents, then the codebooks on them; embeddings start as the code words."""
         wanted = self._config.latents
-        self._latents = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
+        self._fit_latents(train)
         steps = np.concatenate(
             [
                 self._latents.encode(windows).reshape(-1, wanted.n_latents)
@@ -83,15 +78,15 @@ class Tokens(FrameModel):
     def example(
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
-        latents = self._fitted_latents().encode(windows)
+        latents = self._latents.encode(windows)
         codes = quantise(latents, self._codebooks)
         heard, following = codes[:, :-1], codes[:, 1:]
-        style = self._style(latents, rng)
+        told = self._told(windows, latents, heard.shape[1], rng)
         if rng is not None:
             wanted = self._config.tokens
             wrong = rng.random(heard.shape, np.float32) < wanted.token_noise
             heard = np.where(wrong, rng.integers(0, wanted.codes, heard.shape, np.int32), heard)
-        return (heard, style, following), following
+        return (heard, told.hands, told.constant, following), following
 
     def loss(self) -> Any:
         smoothing = self._config.tokens.label_smoothing
@@ -117,50 +112,44 @@ class Tokens(FrameModel):
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
-        latents = self._fitted_latents()
+        latents = self._latents
+        n_steps = -(-n_frames // latents.stack_frames)
         table = ops.convert_to_numpy(self._embed.embeddings)
         with threadpool_limits(1):
-            prompt = latents.encode_prompt(prompts)
-            codes = quantise(prompt, self._codebooks)
-            backbone = self._backbone.stepper(self._style(prompt))
-            head = self._head.sampler()
-            for step in range(codes.shape[1]):
-                hidden = backbone.step(table[codes[:, step] + self._rows].sum(axis=1))
+            whole = latents.whole_steps(prompts)
+            prompt = latents.encode(whole)
+            heard = quantise(prompt, self._codebooks)
+            told = self._told(whole, prompt, heard.shape[1] + n_steps)
+            backbone, head = self._backbone.stepper(told.constant), self._head.sampler()
             drawn = []
-            for _ in range(-(-n_frames // latents.stack_frames)):
+            for step in range(heard.shape[1] + n_steps - 1):
+                last = heard[:, step] if step < heard.shape[1] else drawn[-1]
+                embedded = table[last + self._rows].sum(axis=1)
+                hidden = backbone.step(np.concatenate([embedded, told.hands[:, step]], axis=1))
+                if step < heard.shape[1] - 1:
+                    continue
                 chances = np.stack([rng.random(len(self._rows)) for rng in rngs])
-                step_codes = head.draw(hidden, chances, temperature, top_p)
-                drawn.append(step_codes)
-                hidden = backbone.step(table[step_codes + self._rows].sum(axis=1))
+                drawn.append(head.draw(hidden, chances, temperature, top_p))
             restored = dequantise(np.stack(drawn, axis=1), self._codebooks)
             return latents.decode(restored)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
-        arrays = self._fitted_latents().arrays()
+        arrays = self._latents.arrays()
         write_arrays(folder / _CODES_FILE, {"codebooks": self._codebooks, **arrays})
 
     @classmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int) -> Self:
-        model = cls(config, n_bins)
+    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
+        model = cls(config, n_bins, frames_per_second)
         model.network.load_weights(folder / _WEIGHTS_FILE)
         arrays = read_arrays(folder / _CODES_FILE)
-        model._latents = Latents.from_arrays(arrays)
+        model._fitted = Latents.from_arrays(arrays)
         model._codebooks = arrays["codebooks"]
         return model
 
-    def _fitted_latents(self) -> Latents:
-        if self._latents is None:
-            raise RuntimeError("prepare() or load() comes first")
-        return self._latents
-
     def _codes(self, batches: Batches) -> Iterator[np.ndarray]:
         for windows in batches.epoch(0):
-            yield quantise(self._fitted_latents().encode(windows), self._codebooks)
-
-    def _style(self, latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-        style = style_of(latents, rng)
-        return style if self._config.backbone.style else np.zeros_like(style)
+            yield quantise(self._latents.encode(windows), self._codebooks)
 
 
 def fit_codebooks(steps: np.ndarray, levels: int, codes: int) -> np.ndarray:

@@ -37,7 +37,7 @@ def main() -> None:
     batches = open_batches(frames, pairs, "train", batch_size=size, seed=config.train.seed)
     held_out = open_batches(frames, pairs, "validation", batch_size=size, seed=None)
     codec = FrameCodec.from_json(read_json(frames.codec_file))
-    model = build_model(config.model, codec.config.n_bins)
+    model = build_model(config.model, codec)
     vary = Augment(config.train.augment, codec) if config.train.augment.share > 0 else None
     with LiveReport() as live:
         history = train(model, batches, held_out, config.train, vary=vary, on_epoch=live.epoch)

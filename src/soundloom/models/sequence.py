@@ -1,0 +1,112 @@
+"""What the models of latents share: latents, GRUs that remember, and what these are told.
+
+Beside the past of latents a model is told the style of what it continues (mean and spread of its
+latents) and, at every step, the time of the step to come on the music's own clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+
+from soundloom.config import ModelConfig
+from soundloom.models.backbone import Backbone
+from soundloom.models.base import FrameModel
+from soundloom.models.clock import N_HANDS, N_TOLD, Clock
+from soundloom.models.latents import Latents
+from soundloom.windows import Batches
+
+# The part of a window whose style is told in training is at least this share of it.
+_SHORTEST_STYLE = 0.25
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a model is told of windows or prompts beside their latents."""
+
+    constant: np.ndarray
+    """``(batch, n_told)``: the style, and what is constant of the clock."""
+    hands: np.ndarray
+    """``(batch, n_steps, N_HANDS)``: the time of each step."""
+
+
+class SequenceModel(FrameModel):
+    """Latents and what is told → GRUs; a subclass adds what predicts the step to come."""
+
+    def __init__(self, config: ModelConfig, n_bins: int, frames_per_second: float):
+        self._config = config
+        self._frames_per_second = frames_per_second
+        self._fitted: Latents | None = None
+        self._backbone = Backbone(config.backbone)
+        self._n_told = 2 * config.latents.n_latents + N_TOLD
+
+    @classmethod
+    def build(cls, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
+        return cls(config, n_bins, frames_per_second)
+
+    @property
+    def _latents(self) -> Latents:
+        if self._fitted is None:
+            raise RuntimeError("prepare() or load() comes first")
+        return self._fitted
+
+    def _fit_latents(self, train: Batches) -> None:
+        wanted = self._config.latents
+        self._fitted = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
+
+    def _inputs_of_told(self) -> tuple[Any, Any]:
+        """Keras inputs for ``hands`` and ``constant``."""
+        return keras.Input((None, N_HANDS)), keras.Input((self._n_told,))
+
+    def _hidden(self, heard: Any, hands: Any, constant: Any) -> Any:
+        """The backbone's states ``(batch, n_steps, units)`` after each step heard."""
+        return self._backbone(ops.concatenate([heard, hands], axis=-1), constant)
+
+    def _told(
+        self,
+        frames: np.ndarray,
+        latents: np.ndarray,
+        n_steps: int,
+        rng: np.random.Generator | None = None,
+    ) -> Told:
+        """What is told of whole steps' frames and latents; the hands from the second step on.
+
+        With ``rng``, as in training: the style is that of a part of each sequence.
+        """
+        wanted, stack = self._config.backbone, self._config.latents.stack_frames
+        style = style_of(latents, rng)
+        clock = Clock.found_in(frames, self._frames_per_second)
+        middles = (np.arange(1, 1 + n_steps) + 0.5) * stack - 0.5
+        hands, of_clock = clock.hands(middles), clock.told(self._frames_per_second)
+        if not wanted.style:
+            style = np.zeros_like(style)
+        if not wanted.clock:
+            hands, of_clock = np.zeros_like(hands), np.zeros_like(of_clock)
+        return Told(np.concatenate([style, of_clock], axis=1), hands)
+
+
+def style_of(latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+    """Mean and standard deviation over the steps: ``(batch, n_steps, n)`` → ``(batch, 2n)``.
+
+    With ``rng``, those of a random part of each sequence, one quarter of it or more: a model that
+    was told the whole window's would learn to trust it more than a prompt's deserves.
+    """
+    if rng is None:
+        return _mean_and_deviation(latents)
+    n_steps = latents.shape[1]
+    lengths = rng.integers(max(round(_SHORTEST_STYLE * n_steps), 1), n_steps + 1, len(latents))
+    starts = rng.integers(0, n_steps - lengths + 1)
+    return np.concatenate(
+        [
+            _mean_and_deviation(latents[number : number + 1, start : start + length])
+            for number, (start, length) in enumerate(zip(starts, lengths, strict=True))
+        ]
+    )
+
+
+def _mean_and_deviation(latents: np.ndarray) -> np.ndarray:
+    return np.concatenate([latents.mean(axis=1), latents.std(axis=1)], axis=1)

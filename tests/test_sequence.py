@@ -1,0 +1,66 @@
+"""What models of latents are told: the style, the time, and nothing when not asked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from soundloom.models.clock import N_TOLD, Clock
+from soundloom.models.density import Density
+from soundloom.models.sequence import style_of
+from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config, trained
+
+RNG = np.random.default_rng(0)
+
+
+def model_told(**backbone: bool) -> Density:
+    config = model_config("density")
+    changed = config.backbone.model_copy(update=backbone)
+    model = Density(
+        config.model_copy(update={"backbone": changed}), FRAMES.shape[1], FRAMES_PER_SECOND
+    )
+    model.prepare(batches("train"))
+    return model
+
+
+def test_style_is_mean_and_deviation() -> None:
+    frames = RNG.standard_normal((2, 50, 3)).astype(np.float32)
+    style = style_of(frames)
+    np.testing.assert_allclose(style[:, :3], frames.mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(style[:, 3:], frames.std(axis=1), atol=1e-6)
+    ramp = np.arange(100.0)[None, :, None].repeat(200, axis=0)
+    parts = style_of(ramp, np.random.default_rng(0))
+    lengths = np.sqrt(12 * parts[:, 1] ** 2 + 1)  # a ramp of n steps has variance (n² - 1) / 12
+    assert 24.5 < lengths.min() < 35
+    assert 90 < lengths.max() < 100.5
+
+
+@pytest.mark.parametrize("style", [True, False])
+@pytest.mark.parametrize("clock", [True, False])
+def test_each_is_told_only_when_asked(style: bool, clock: bool) -> None:
+    (_, hands, told, _), _ = model_told(style=style, clock=clock).example(FRAMES[None, :201])
+    assert told[:, :-N_TOLD].any() == style
+    assert told[:, -N_TOLD:].any() == clock
+    assert hands.any() == clock
+
+
+def test_a_step_is_told_its_own_time() -> None:
+    (_, hands, _, _), _ = model_told().example(FRAMES[None, :201])
+    clock = Clock.found_in(FRAMES[None, :201], FRAMES_PER_SECOND)
+    # The first step to be predicted is the second: frames 2 and 3.
+    np.testing.assert_array_equal(hands[0, :3], clock.hands(np.array([2.5, 4.5, 6.5]))[0])
+
+
+@pytest.mark.parametrize("name", ["density", "tokens"])
+def test_the_clock_runs_on_where_the_prompt_ends(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = trained(name)[0]
+    asked = []
+    hands = Clock.hands
+    monkeypatch.setattr(
+        Clock, "hands", lambda clock, frames: asked.append(frames) or hands(clock, frames)
+    )
+    model.sample(FRAMES[None, :41], 9, temperature=1.0, rngs=[np.random.default_rng(0)])
+    # 41 frames are 20 steps, their first frame left out; 9 more frames are 5 more steps.
+    np.testing.assert_array_equal(asked[0], 2.0 * np.arange(1, 26) + 0.5)
