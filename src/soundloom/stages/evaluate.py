@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -61,7 +61,8 @@ def main() -> None:
     numbers = measures.of(heard)
     if stability := measures.stability(heard):
         numbers["stability"] = stability
-    if truths := _truths():
+    entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
+    if truths := Manifest.load().truths({entry["name"]: entry["clip"] for entry in entries}):
         samples = [generated[name] for name in truths]
         numbers["truth"] = truth_kept(samples, list(truths.values()), rate_hz)
     controls = read_json(metrics_file("reference"))
@@ -73,16 +74,6 @@ def main() -> None:
     write_json(metrics_file("evaluate"), numbers)
 
 
-def _truths() -> dict[str, Mapping[str, Any]]:
-    """What is known of the music each sample continues, by sample, where the source knows it."""
-    clips = {clip.name: clip for clip in Manifest.load().clips}
-    return {
-        entry["name"]: clip.truth
-        for entry in read_json(GENERATED_FOLDER / "generated.json")["samples"]
-        if (clip := clips.get(entry["clip"])) and clip.truth
-    }
-
-
 def _write_pairs(
     folder: Path,
     pairs: Sequence[Match],
@@ -92,7 +83,7 @@ def _write_pairs(
     rate_hz: int,
 ) -> None:
     """Write each generated passage and the training passage nearest to it, and where they lie."""
-    clips, listed = {clip.name: clip for clip in Manifest.load().clips}, []
+    clips, listed = Manifest.load().by_name, []
     for number, pair in enumerate(pairs):
         clip, offset = parse_stretch_name(training[pair.training_clip].name)
         original = read_audio(RAW_FOLDER / clips[clip].file, rate_hz)[offset:]

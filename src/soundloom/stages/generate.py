@@ -52,7 +52,7 @@ def _prompts(config: Config, rate_hz: int) -> list[Prompt]:
         round(wanted.prompt_seconds * rate_hz),
         round(wanted.seconds * rate_hz),
     )
-    return read_held_out(places, {clip.name: clip for clip in Manifest.load().clips}, rate_hz)
+    return read_held_out(places, Manifest.load().by_name, rate_hz)
 
 
 def _write(

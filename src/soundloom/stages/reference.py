@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -49,7 +48,8 @@ def main() -> None:
     heard_training, heard_held_out = hear(training), hear(held_out)
     measures = Measures(heard_held_out, heard_training, config.evaluate, rate_hz)
     numbers = {"real": measures.of_real()}
-    if truths := _truths(list(held_out)):
+    clip_of = {name: parse_stretch_name(name)[0] for name in held_out}
+    if truths := Manifest.load().truths(clip_of):
         samples = [held_out[name] for name in truths]
         numbers["real"]["truth"] = truth_kept(samples, list(truths.values()), rate_hz)
     tags = {"training": top_tags(heard_training), "held_out": top_tags(heard_held_out)}
@@ -65,19 +65,12 @@ def main() -> None:
 
 def _stretches(part: str) -> Iterator[tuple[str, np.ndarray]]:
     """Audio of every stretch of a part, by clip and first sample."""
-    clips = {clip.name: clip for clip in Manifest.load().clips}
-    rate_hz = Manifest.load().sample_rate_hz
+    manifest = Manifest.load()
+    clips = manifest.by_name
     for stretch in load_split(FrameFolder(FRAMES_FOLDER).split_file):
         if stretch.part == part:
-            samples = read_audio(RAW_FOLDER / clips[stretch.clip].file, rate_hz)
+            samples = read_audio(RAW_FOLDER / clips[stretch.clip].file, manifest.sample_rate_hz)
             yield stretch.name, samples[stretch.start_sample : stretch.end_sample]
-
-
-def _truths(names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What the source knows of the music of stretches, by the stretch's name."""
-    clips = {clip.name: clip for clip in Manifest.load().clips}
-    of = {name: clips[parse_stretch_name(name)[0]].truth for name in names}
-    return {name: truth for name, truth in of.items() if truth}
 
 
 def _controls(
