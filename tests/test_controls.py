@@ -7,7 +7,13 @@ import pytest
 
 from soundloom.band.mix import perform
 from soundloom.config import Config
-from soundloom.controls import held_frame, noise_like, resynthesised, splice
+from soundloom.controls import (
+    held_frame,
+    make_controls,
+    noise_like,
+    resynthesised,
+    splice,
+)
 from soundloom.metrics.levels import frame_change, rms_dbfs
 from soundloom.spectrogram import FrameCodec
 
@@ -24,6 +30,25 @@ def codec(config: Config, music: np.ndarray) -> FrameCodec:
     spectrogram = config.spectrogram.model_copy(update={"griffin_lim_iterations": 8})
     extremes = [FrameCodec.level_range(music, spectrogram, RATE_HZ)]
     return FrameCodec.fit(extremes, spectrogram, RATE_HZ)
+
+
+def test_every_control_is_made_from_best_to_worst(
+    codec: FrameCodec, music: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundloom.controls.SECONDS", 7.0)
+    real = [music, 0.5 * music[: 5 * RATE_HZ]]
+    made = dict(make_controls(codec, [music], real, prompt_seconds=2.0, seed=3, jobs=2))
+    assert list(made) == ["resynthesised", "splice", "last_frame", "noise"]
+    assert [len(samples) for samples in made.pop("resynthesised")] == [6 * RATE_HZ, 5 * RATE_HZ]
+    for name, recordings in made.items():
+        assert [len(samples) for samples in recordings] == [7 * RATE_HZ] * 8, name
+        assert all(np.abs(samples).max() <= 1.0 for samples in recordings), name
+    # Made from one held-out recording after the other, and from the prompt at its beginning.
+    levels = [rms_dbfs(samples) for samples in made["noise"]]
+    assert levels[::2] == pytest.approx([rms_dbfs(real[0])] * 4, abs=0.3)
+    assert levels[1::2] == pytest.approx([rms_dbfs(real[1])] * 4, abs=0.3)
+    drone = held_frame(codec, real[1][: 2 * RATE_HZ], 7 * RATE_HZ)
+    assert np.allclose(made["last_frame"][1], drone, atol=1e-4)
 
 
 def test_resynthesis_keeps_length_and_frames(codec: FrameCodec, music: np.ndarray) -> None:

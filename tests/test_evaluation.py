@@ -143,15 +143,18 @@ def test_the_nearest_passage_is_found_where_it_was_taken(
 
 
 def test_the_truth_of_songs_is_kept_by_themselves_and_not_by_others() -> None:
-    scores = [compose(0, track, SECONDS) for track in range(4)]
-    songs = [perform(0, track, SECONDS, RATE_HZ) for track in range(4)]
-    truths = [score.truth() for score in scores]
-    own = truth_kept(songs, truths, RATE_HZ)
+    truths = {str(track): compose(0, track, SECONDS).truth() for track in range(4)}
+    songs = {str(track): perform(0, track, SECONDS, RATE_HZ) for track in range(4)}
+    own = truth_kept({**songs, "of unknown truth": songs["0"]}, truths, RATE_HZ)
     assert own["tempo"] == 1.0
     assert own["key"] >= own["key_exact"] >= 0.5
-    wrong = [{"tempo_bpm": truth["tempo_bpm"] * 1.2, "key": "F# minor"} for truth in truths]
+    wrong = {
+        name: {"tempo_bpm": truth["tempo_bpm"] * 1.2, "key": "F# minor"}
+        for name, truth in truths.items()
+    }
     assert truth_kept(songs, wrong, RATE_HZ)["tempo"] == 0.0
-    noise = [np.random.default_rng(0).normal(0, 0.1, len(songs[0])).astype(np.float32)] * 4
+    rng = np.random.default_rng(0)
+    noise = {name: rng.normal(0, 0.1, len(song)) for name, song in songs.items()}
     assert truth_kept(noise, truths, RATE_HZ)["key"] < own["key"]
 
 

@@ -5,16 +5,46 @@ A table that does not put these in their right order cannot be trusted with anyt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from soundloom.audio import within_full_scale
+from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec
 
+# A control is as many recordings of this length, long enough for all that is measured.
+N_RECORDINGS, SECONDS = 8, 30.0
 # A splice is cut from pieces of this length, long enough to be recognised as copies.
 _PIECE_SECONDS = 4.0
 _CROSSFADE_SECONDS = 0.02
+
+
+def make_controls(
+    codec: FrameCodec,
+    training: Sequence[np.ndarray],
+    held_out: Sequence[np.ndarray],
+    *,
+    prompt_seconds: float,
+    seed: int,
+    jobs: int,
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Every control's name and its recordings, ``(n_samples,)`` each, from the best to the worst.
+
+    ``training`` and ``held_out`` are real audio at the codec's rate. ``resynthesised`` is all of
+    the held-out audio; of the others there are 8 recordings of 30 s.
+    """
+    rate_hz, rng = codec.sample_rate_hz, np.random.default_rng(seed)
+    n_samples, n_prompt = round(SECONDS * rate_hz), round(prompt_seconds * rate_hz)
+    chosen = [held_out[number % len(held_out)] for number in range(N_RECORDINGS)]
+    prompts = [samples[:n_prompt] for samples in chosen]
+    decode = partial(each, desc="controls", jobs=jobs)
+
+    yield "resynthesised", decode(partial(resynthesised, codec), held_out)
+    yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
+    yield "last_frame", decode(partial(held_frame, codec, n_samples=n_samples), prompts)
+    yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
 
 
 def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:

@@ -298,17 +298,20 @@ class Measures:
 
 
 def truth_kept(
-    recordings: Sequence[np.ndarray], truths: Sequence[Mapping[str, Any]], sample_rate_hz: int
+    recordings: Mapping[str, np.ndarray],
+    truths: Mapping[str, Mapping[str, Any]],
+    sample_rate_hz: int,
 ) -> dict[str, float]:
     """How often recordings have the tempo and the key that is true of the music they continue.
 
-    ``truths`` hold ``tempo_bpm`` and ``key`` ("E minor"), one for each recording. ``tempo``: share
-    whose tempo is right, octaves allowed; ``key``: mean MIREX score; ``key_exact``: share of keys
-    right. Both are found from the first 30 s, and not always rightly in real audio either.
+    ``truths`` hold ``tempo_bpm`` and ``key`` ("E minor"), by the names of the recordings whose
+    truth is known. ``tempo``: share whose tempo is right, octaves allowed; ``key``: mean MIREX
+    score; ``key_exact``: share of keys right. Both are found from the first 30 s, and not always
+    rightly in real audio either.
     """
     tempos, keys = [], []
-    for samples, truth in zip(recordings, truths, strict=True):
-        start = samples[: round(30.0 * sample_rate_hz)]
+    for name, truth in truths.items():
+        start = recordings[name][: round(30.0 * sample_rate_hz)]
         beats = rhythm.track_beats(*rhythm.onset_envelope(start, sample_rate_hz))
         tempos.append(rhythm.tempo_agrees(beats.tempo_bpm, truth["tempo_bpm"]))
         key = tonality.find_key(tonality.chroma(start, sample_rate_hz)).key
