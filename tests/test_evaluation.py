@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,18 @@ def test_the_nearest_passage_is_found_where_it_was_taken(
     assert nearest.training_clip == 3
     assert nearest.training_seconds == pytest.approx(2.0 + nearest.generated_seconds, abs=0.05)
     assert nearest.correlation > 0.97
+
+
+def test_matches_already_found_are_not_looked_for_again(
+    songs: list[np.ndarray], measures: Measures, hear: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = hear({"a": songs[7], "b": songs[8]})
+    numbers, matches = measures.of(heard), measures.nearest(heard)
+    monkeypatch.setattr("soundloom.evaluation.nearest_passages", None)
+    assert measures.of(heard, matches) == numbers
+    copies = [replace(match, correlation=1.0) for match in matches]
+    assert measures.of(heard, copies)["novelty"]["near_copies"] == 1.0
+    assert "near_copies" not in measures.of(heard, [])["novelty"]
 
 
 def test_the_truth_of_songs_is_kept_by_themselves_and_not_by_others() -> None:

@@ -45,7 +45,8 @@ def main() -> None:
         for name in ("training", "held_out")
     )
     measures = evaluation.Measures(held_out, training, config.evaluate, rate_hz)
-    numbers = measures.of(heard)
+    matches = measures.nearest(heard)
+    numbers = measures.of(heard, matches)
     if stability := measures.stability(heard):
         numbers["stability"] = stability
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
@@ -55,7 +56,7 @@ def main() -> None:
     with folder_written_aside(EVALUATED_FOLDER) as aside:
         write_json(aside / "tags.json", {"generated": evaluation.top_tags(heard)})
         draw_distances(aside / "figures" / "distances.png", {"generated": numbers, **controls})
-        pairs = closest_pairs(measures.nearest(heard), config.evaluate.n_pairs)
+        pairs = closest_pairs(matches, config.evaluate.n_pairs)
         names, training_names = ([clip.name for clip in side] for side in (heard, training))
         _write_pairs(aside / "pairs", pairs, names, training_names, generated, rate_hz)
     write_json(metrics_file("evaluate"), numbers)
