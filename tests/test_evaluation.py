@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recordings import music
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
 from soundloom.config import Config, EvaluateConfig
-from soundloom.controls import noise_like, splice
+from soundloom.controls import looped, noise_like, splice
 from soundloom.errors import SoundloomError
 from soundloom.evaluation import (
     Heard,
@@ -61,6 +62,7 @@ def controls(songs: list[np.ndarray], measures: Measures, hear: Listen) -> dict[
     n_samples = len(songs[0])
     made = {
         "splice": [splice(songs[:6], n_samples, RATE_HZ, rng) for _ in range(4)],
+        "prompt_loop": [looped(song[: 5 * RATE_HZ], n_samples, RATE_HZ) for song in songs[6:10]],
         "noise": [noise_like(song, rng) for song in songs[:4]],
         "silence": [np.zeros(n_samples, np.float32)] * 4,
     }
@@ -77,6 +79,23 @@ def test_real_audio_is_nearest_and_noise_far(controls: dict[str, Any], distance:
     assert 2 * order[0] < order[1]
     assert controls["splice"][distance] < 0.6 * controls["noise"][distance]
     assert controls["real"][distance] < 0.6 * controls["silence"][distance]
+
+
+def test_a_loop_sounds_real_and_is_told_by_how_it_repeats(controls: dict[str, Any]) -> None:
+    loop, real = controls["prompt_loop"], controls["real"]
+    assert loop["fad"] < 0.6 * controls["noise"]["fad"]
+    assert loop["stuck_seconds"] > 0.9 * SECONDS > 3 * real["stuck_seconds"]
+    assert loop["repetition"] > 0.95 > real["repetition"] + 0.2
+
+
+def test_other_music_is_further_than_music_of_the_genre(
+    songs: list[np.ndarray], evaluate_config: EvaluateConfig, hear: Listen
+) -> None:
+    genre = hear({str(seed): music(SECONDS, RATE_HZ, seed) for seed in range(8)})
+    measures = Measures(genre[:4], genre[4:], evaluate_config, RATE_HZ)
+    other = measures.of(hear({str(number): song for number, song in enumerate(songs[:4])}))
+    for distance in ("fad", "kad", "tags"):
+        assert other[distance] > 3 * measures.of_real()[distance]
 
 
 def test_intervals_hold_their_figure(controls: dict[str, Any]) -> None:

@@ -53,6 +53,7 @@ def main() -> None:
         list(training.values()),
         list(held_out.values()),
         prompt_seconds=config.generate.prompt_seconds,
+        with_band=Manifest.load().source != "builtin",
         seed=config.evaluate.seed,
         jobs=config.evaluate.threads,
     ):
