@@ -82,9 +82,8 @@ def test_rows_keep_full_precision(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "rows.csv") == rows
     assert (tmp_path / "rows.csv").read_bytes().startswith(b"epoch,loss\n1,")
     (tmp_path / "rows.csv").write_text("epoch,loss\n1,\n")
-    assert read_rows(tmp_path / "rows.csv") == [
-        {"epoch": 1.0, "loss": pytest.approx(nan, nan_ok=True)}
-    ]
+    (row,) = read_rows(tmp_path / "rows.csv")
+    assert row == pytest.approx({"epoch": 1.0, "loss": nan}, nan_ok=True)
     (tmp_path / "rows.csv").write_text("epoch\none\n")
     with pytest.raises(SoundloomError, match="not a table of numbers"):
         read_rows(tmp_path / "rows.csv")

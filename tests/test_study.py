@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -46,19 +47,18 @@ def test_params_are_read_once_for_all_variants(
     plan_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Mapping[str, str]] = []
-    reads: list[None] = []
 
     class Store:
         def finished(self, params: Mapping[str, str]) -> FinishedRun | None:
             asked.append(params)
             return None
 
-    read = study.load_config
-    monkeypatch.setattr(study, "load_config", lambda: (reads.append(None), read())[1])
+    read = Mock(wraps=study.load_config)
+    monkeypatch.setattr(study, "load_config", read)
     plan = read_plan(plan_file)
-    assert len(reads) == 1
+    assert read.call_count == 1
     assert study.read_rows(plan, cast(RunStore, Store())) == [Row("plain", None), Row("warm", None)]
-    assert len(reads) == 2
+    assert read.call_count == 2
     # Each variant's params are its own: what one changes does not leak into the next.
     assert [params["generate.temperature"] for params in asked] == ["0.8", "1.0"]
     assert [params["train.epochs"] for params in asked] == ["8", "8"]
