@@ -76,10 +76,11 @@ def test_an_error_is_one_line_and_its_traceback_is_for_debugging(folder: Path) -
     (folder / "params.yaml").write_text(text.replace("n_fft: 1024", "n_fft: 7"), encoding="utf-8")
     done = run("check")
     assert_one_line(done, "params.yaml: spectrogram.n_fft is 7; it must be")
-    debugged = run("--debug", "check")
-    assert debugged.returncode == 1
-    assert "Traceback" in debugged.stderr
-    assert debugged.stderr.endswith(done.stderr)
+    for arguments in (("--debug", "check"), ("check", "--debug")):
+        debugged = run(*arguments)
+        assert debugged.returncode == 1
+        assert "Traceback" in debugged.stderr, arguments
+        assert debugged.stderr.endswith(done.stderr)
 
 
 @pytest.mark.usefixtures("folder")
