@@ -7,7 +7,14 @@ import pytest
 
 from soundloom.band.mix import perform
 from soundloom.config import Config
-from soundloom.controls import held_frame, noise_like, resynthesised, splice
+from soundloom.controls import (
+    held_frame,
+    looped,
+    make_controls,
+    noise_like,
+    resynthesised,
+    splice,
+)
 from soundloom.metrics.levels import frame_change, rms_dbfs
 from soundloom.spectrogram import FrameCodec
 
@@ -24,6 +31,40 @@ def codec(config: Config, music: np.ndarray) -> FrameCodec:
     spectrogram = config.spectrogram.model_copy(update={"griffin_lim_iterations": 8})
     extremes = [FrameCodec.level_range(music, spectrogram, RATE_HZ)]
     return FrameCodec.fit(extremes, spectrogram, RATE_HZ)
+
+
+def test_every_control_is_made_of_what_it_claims(
+    codec: FrameCodec, music: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundloom.controls.SECONDS", 7.0)
+    real = [music, 0.5 * music[: 5 * RATE_HZ]]
+    made = dict(
+        make_controls(codec, [music], real, prompt_seconds=2.0, with_band=True, seed=3, jobs=2)
+    )
+    assert list(made) == [
+        "resynthesised", "splice", "prompt_loop", "other_music", "last_frame", "noise",
+    ]  # fmt: skip
+    assert [len(samples) for samples in made.pop("resynthesised")] == [6 * RATE_HZ, 5 * RATE_HZ]
+    for name, recordings in made.items():
+        assert [len(samples) for samples in recordings] == [7 * RATE_HZ] * 8, name
+        assert all(np.abs(samples).max() <= 1.0 for samples in recordings), name
+    # Made from one held-out recording after the other, and from the prompt at its beginning.
+    levels = [rms_dbfs(samples) for samples in made["noise"]]
+    assert levels[::2] == pytest.approx([rms_dbfs(real[0])] * 4, abs=0.3)
+    assert levels[1::2] == pytest.approx([rms_dbfs(real[1])] * 4, abs=0.3)
+    drone = held_frame(codec, real[1][: 2 * RATE_HZ], 7 * RATE_HZ)
+    assert np.allclose(made["last_frame"][1], drone, atol=1e-4)
+    loop = looped(real[1][: 2 * RATE_HZ], 7 * RATE_HZ, RATE_HZ)
+    assert np.array_equal(made["prompt_loop"][1], loop)
+    assert np.allclose(made["other_music"][4], perform(3, 4, 7.0, RATE_HZ), atol=1e-4)
+
+
+def test_a_corpus_of_the_bands_has_no_other_music(codec: FrameCodec, music: np.ndarray) -> None:
+    made = make_controls(
+        codec, [music], [music], prompt_seconds=2.0, with_band=False, seed=0, jobs=2
+    )
+    names = [next(made)[0] for _ in range(4)]
+    assert names == ["resynthesised", "splice", "prompt_loop", "last_frame"]
 
 
 def test_resynthesis_keeps_length_and_frames(codec: FrameCodec, music: np.ndarray) -> None:
@@ -68,4 +109,20 @@ def test_a_splice_is_made_of_pieces_of_the_clips() -> None:
 def test_clips_shorter_than_a_piece_are_spliced_whole() -> None:
     short = np.full(1500, 0.25, np.float32)
     made = splice([short], 5000, 1000, np.random.default_rng(0))
+    assert made == pytest.approx(np.full(5000, 0.25))
+
+
+def test_a_loop_repeats_the_end_of_its_prompt() -> None:
+    prompt = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
+    made = looped(prompt, 30_000, 1000)
+    assert made.shape == (30_000,)
+    assert np.array_equal(made[:2980], prompt[-3000:-20])
+    # One period: 3 s less the 20 ms in which it fades into itself.
+    assert np.array_equal(made[2980:27_000], made[5960:29_980])
+    assert np.abs(made).max() <= 1.0
+
+
+@pytest.mark.parametrize("length", [1, 2, 15, 700])
+def test_the_least_audio_can_be_looped(length: int) -> None:
+    made = looped(np.full(length, 0.25, np.float32), 5000, 1000)
     assert made == pytest.approx(np.full(5000, 0.25))

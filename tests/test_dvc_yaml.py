@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,20 @@ def test_every_stage_but_track_can_be_restored_from_the_run_cache() -> None:
     # DVC saves a stage there only if all plain outputs are cached; metrics and plots need not be.
     for stage in set(STAGES) - {"track"}:
         assert all(isinstance(out, str) for out in STAGES[stage]["outs"]), stage
+
+
+def test_tensorflow_is_kept_apart() -> None:
+    named = {
+        path.name
+        for path in (REPOSITORY / "src").rglob("*.py")
+        if re.search(r"^\s*(import|from) tensorflow\b", path.read_text(encoding="utf-8"), re.M)
+    }
+    assert named == {"tensorflow_only.py", "tfrecord.py"}
+
+
+def test_windows_do_not_touch_what_listens() -> None:
+    for stage in ("reference", "evaluate"):
+        assert Path("src/soundloom/windows.py") not in closure(f"soundloom.stages.{stage}")
 
 
 def test_light_stages_import_no_keras() -> None:

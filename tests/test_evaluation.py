@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recordings import music
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
 from soundloom.config import Config, EvaluateConfig
-from soundloom.controls import noise_like, splice
+from soundloom.controls import looped, noise_like, splice
 from soundloom.errors import SoundloomError
 from soundloom.evaluation import (
     Heard,
@@ -60,6 +62,7 @@ def controls(songs: list[np.ndarray], measures: Measures, hear: Listen) -> dict[
     n_samples = len(songs[0])
     made = {
         "splice": [splice(songs[:6], n_samples, RATE_HZ, rng) for _ in range(4)],
+        "prompt_loop": [looped(song[: 5 * RATE_HZ], n_samples, RATE_HZ) for song in songs[6:10]],
         "noise": [noise_like(song, rng) for song in songs[:4]],
         "silence": [np.zeros(n_samples, np.float32)] * 4,
     }
@@ -76,6 +79,23 @@ def test_real_audio_is_nearest_and_noise_far(controls: dict[str, Any], distance:
     assert 2 * order[0] < order[1]
     assert controls["splice"][distance] < 0.6 * controls["noise"][distance]
     assert controls["real"][distance] < 0.6 * controls["silence"][distance]
+
+
+def test_a_loop_sounds_real_and_is_told_by_how_it_repeats(controls: dict[str, Any]) -> None:
+    loop, real = controls["prompt_loop"], controls["real"]
+    assert loop["fad"] < 0.6 * controls["noise"]["fad"]
+    assert loop["stuck_seconds"] > 0.9 * SECONDS > 3 * real["stuck_seconds"]
+    assert loop["repetition"] > 0.95 > real["repetition"] + 0.2
+
+
+def test_other_music_is_further_than_music_of_the_genre(
+    songs: list[np.ndarray], evaluate_config: EvaluateConfig, hear: Listen
+) -> None:
+    genre = hear({str(seed): music(SECONDS, RATE_HZ, seed) for seed in range(8)})
+    measures = Measures(genre[:4], genre[4:], evaluate_config, RATE_HZ)
+    other = measures.of(hear({str(number): song for number, song in enumerate(songs[:4])}))
+    for distance in ("fad", "kad", "tags"):
+        assert other[distance] > 3 * measures.of_real()[distance]
 
 
 def test_intervals_hold_their_figure(controls: dict[str, Any]) -> None:
@@ -142,16 +162,31 @@ def test_the_nearest_passage_is_found_where_it_was_taken(
     assert nearest.correlation > 0.97
 
 
+def test_matches_already_found_are_not_looked_for_again(
+    songs: list[np.ndarray], measures: Measures, hear: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = hear({"a": songs[7], "b": songs[8]})
+    numbers, matches = measures.of(heard), measures.nearest(heard)
+    monkeypatch.setattr("soundloom.evaluation.nearest_passages", None)
+    assert measures.of(heard, matches) == numbers
+    copies = [replace(match, correlation=1.0) for match in matches]
+    assert measures.of(heard, copies)["novelty"]["near_copies"] == 1.0
+    assert "near_copies" not in measures.of(heard, [])["novelty"]
+
+
 def test_the_truth_of_songs_is_kept_by_themselves_and_not_by_others() -> None:
-    scores = [compose(0, track, SECONDS) for track in range(4)]
-    songs = [perform(0, track, SECONDS, RATE_HZ) for track in range(4)]
-    truths = [score.truth() for score in scores]
-    own = truth_kept(songs, truths, RATE_HZ)
+    truths = {str(track): compose(0, track, SECONDS).truth() for track in range(4)}
+    songs = {str(track): perform(0, track, SECONDS, RATE_HZ) for track in range(4)}
+    own = truth_kept({**songs, "of unknown truth": songs["0"]}, truths, RATE_HZ)
     assert own["tempo"] == 1.0
     assert own["key"] >= own["key_exact"] >= 0.5
-    wrong = [{"tempo_bpm": truth["tempo_bpm"] * 1.2, "key": "F# minor"} for truth in truths]
+    wrong = {
+        name: {"tempo_bpm": truth["tempo_bpm"] * 1.2, "key": "F# minor"}
+        for name, truth in truths.items()
+    }
     assert truth_kept(songs, wrong, RATE_HZ)["tempo"] == 0.0
-    noise = [np.random.default_rng(0).normal(0, 0.1, len(songs[0])).astype(np.float32)] * 4
+    rng = np.random.default_rng(0)
+    noise = {name: rng.normal(0, 0.1, len(song)) for name, song in songs.items()}
     assert truth_kept(noise, truths, RATE_HZ)["key"] < own["key"]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from soundloom import figures
+from soundloom.config import Config
+from soundloom.spectrogram import FrameCodec
 
 FRAMES_PER_SECOND = 22050 / 256
 
@@ -69,6 +71,18 @@ def test_a_tone_lies_at_its_height_on_the_log_axis(tmp_path: Path, n_frames: int
         figures.draw_frames(tmp_path / "tone.png", frames, hertz, FRAMES_PER_SECOND)
         rows = bright_rows(tmp_path / "tone.png")
         assert rows.mean() == pytest.approx((loud_bin + 0.5) / 65, abs=0.01)
+
+
+def test_what_a_codec_made_is_drawn_on_the_codecs_axes(tmp_path: Path, config: Config) -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(8 * 16_000) / 16_000).astype(np.float32)
+    extremes = [FrameCodec.level_range(tone, config.spectrogram, 16_000)]
+    codec = FrameCodec.fit(extremes, config.spectrogram, 16_000)
+    frames = codec.encode(tone)
+    figures.draw_encoded(tmp_path / "encoded.png", frames, codec, title="tone")
+    hertz = codec.bin_frequencies_hz
+    assert hertz[np.median(frames, axis=0).argmax()] == pytest.approx(1000, rel=0.03)
+    figures.draw_frames(tmp_path / "frames.png", frames, hertz, 16_000 / 256, title="tone")
+    assert (tmp_path / "encoded.png").read_bytes() == (tmp_path / "frames.png").read_bytes()
 
 
 def test_linear_bins_are_averaged_onto_the_log_axis() -> None:

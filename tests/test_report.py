@@ -15,6 +15,7 @@ from soundloom import report
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
 from soundloom.stages import report as stage
+from soundloom.store import read_json, write_json
 
 
 class Reader(HTMLParser):
@@ -149,6 +150,21 @@ def test_the_evaluation_is_shown_and_heard(tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / "data/evaluated/figures/distances.png").read_bytes()
     ).decode("ascii")
     assert shown in [image["src"] for image in page.all("img")]
+
+
+def test_other_music_is_explained_where_it_is_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path)
+    add_evaluation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    numbers = read_json(tmp_path / "metrics/reference.json")
+    for sets in (numbers, numbers | {"other_music": {"fad": 90.0}}):
+        write_json(tmp_path / "metrics/reference.json", sets)
+        stage.main()
+        page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+        assert ("other music is a band" in page.text) == ("other_music" in sets)
+        assert "prompt loop repeats the end of a prompt" in page.text
 
 
 def test_the_same_inputs_give_the_same_bytes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,9 @@ def test_rows_keep_full_precision(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv", rows)
     assert read_rows(tmp_path / "rows.csv") == rows
     assert (tmp_path / "rows.csv").read_bytes().startswith(b"epoch,loss\n1,")
+    (tmp_path / "rows.csv").write_text("epoch,loss\n1,\n")
+    (row,) = read_rows(tmp_path / "rows.csv")
+    assert row == pytest.approx({"epoch": 1.0, "loss": nan}, nan_ok=True)
     (tmp_path / "rows.csv").write_text("epoch\none\n")
     with pytest.raises(SoundloomError, match="not a table of numbers"):
         read_rows(tmp_path / "rows.csv")

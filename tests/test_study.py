@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
 
 from conftest import REPOSITORY
+from soundloom import study
 from soundloom.errors import SoundloomError
 from soundloom.study import Row, read_plan, table
-from soundloom.tracking import FinishedRun
+from soundloom.tracking import FinishedRun, RunStore
 
 PLAN = """\
 title: Two of a kind
@@ -37,6 +41,27 @@ def test_a_variant_changes_the_base_and_its_own(plan_file: Path) -> None:
     assert plan.jobs == 1
     assert plan.changes("plain") == {"train.epochs": 8}
     assert plan.changes("warm") == {"train.epochs": 8, "generate.temperature": 1.0}
+
+
+def test_params_are_read_once_for_all_variants(
+    plan_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Mapping[str, str]] = []
+
+    class Store:
+        def finished(self, params: Mapping[str, str]) -> FinishedRun | None:
+            asked.append(params)
+            return None
+
+    read = Mock(wraps=study.load_config)
+    monkeypatch.setattr(study, "load_config", read)
+    plan = read_plan(plan_file)
+    assert read.call_count == 1
+    assert study.read_rows(plan, cast(RunStore, Store())) == [Row("plain", None), Row("warm", None)]
+    assert read.call_count == 2
+    # Each variant's params are its own: what one changes does not leak into the next.
+    assert [params["generate.temperature"] for params in asked] == ["0.8", "1.0"]
+    assert [params["train.epochs"] for params in asked] == ["8", "8"]
 
 
 @pytest.mark.parametrize(
@@ -67,8 +92,8 @@ def test_a_missing_plan_is_named(project: Path) -> None:
 
 def test_the_table_has_a_row_a_variant_and_marks_the_best(plan_file: Path) -> None:
     plan = read_plan(plan_file)
-    good = FinishedRun("a1", "study-plain", {"train/val_loss": 0.25, "train/base": 0.5})
-    bad = FinishedRun("b2", "study-warm", {"train/val_loss": 0.5})
+    good = FinishedRun("a1", {"train/val_loss": 0.25, "train/base": 0.5})
+    bad = FinishedRun("b2", {"train/val_loss": 0.5})
     lines = table(plan, [Row("plain", good), Row("warm", bad)]).splitlines()
     assert lines[0] == "# Two of a kind"
     assert "changes `train.epochs=8`, and what its row says" in lines[2]

@@ -15,6 +15,7 @@ import pytest
 
 from generated_project import finish_project, make_project
 from soundloom.errors import SoundloomError
+from soundloom.stages import track as track_stage
 from soundloom.tracking import RunStore, main_root
 from soundloom.variant import Dataset, Description, Variant
 
@@ -71,6 +72,17 @@ def test_a_variant_is_one_run_however_often_it_is_recorded(
         variant.fingerprint
     ) == run_id  # fmt: skip
     assert runs(store) == [run_id]
+
+
+def test_the_run_that_is_told_has_its_own_name(
+    store: RunStore, variant: Variant, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = store.record(variant)
+    assert store.name(run_id) == "train.epochs=10"
+    params = {"track.experiment": store.client.get_experiment(store.experiment_id).name}
+    renamed = replace(variant.description, name="study-warm", params=params)
+    assert track_stage._record(root, replace(variant, description=renamed)) is None
+    assert capsys.readouterr().out == f"MLflow run {run_id} (train.epochs=10)\n"
 
 
 def test_everything_reads_back(store: RunStore, variant: Variant) -> None:

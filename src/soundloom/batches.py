@@ -21,7 +21,7 @@ def open_batches(
     description = pairs.description()
     if description["format"] == "npy":
         return _memory_mapped(frames, pairs, part, batch_size, seed)
-    from soundloom.tensorflow_only import TFRecordBatches
+    from soundloom.tfrecord import TFRecordBatches
 
     return TFRecordBatches(
         pairs.shards(part),
@@ -34,11 +34,11 @@ def open_batches(
 
 def write_shards(frames: FrameFolder, pairs: PairsFolder, part: Part) -> None:
     """Copy one part's windows into TFRecord shards, in the order of its index."""
-    from soundloom import tensorflow_only
+    from soundloom import tfrecord
 
     in_order = _memory_mapped(frames, pairs, part, batch_size=256, seed=None)
     shard_windows = pairs.description()["shard_windows"]
-    tensorflow_only.write_shards(pairs.folder, part, in_order, shard_windows)
+    tfrecord.write_shards(pairs.folder, part, in_order, shard_windows)
 
 
 def _memory_mapped(

@@ -72,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="check params.yaml and say what follows from it")
     check.set_defaults(command=_check)
+    for command in commands.choices.values():
+        # Suppressed: a default here would undo a --debug given before the command.
+        command.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="print tracebacks"
+        )
     return parser
 
 

@@ -5,16 +5,57 @@ A table that does not put these in their right order cannot be trusted with anyt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
 
 import numpy as np
 
 from soundloom.audio import within_full_scale
+from soundloom.band.mix import perform
+from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec
 
+# A control is as many recordings of this length, long enough for all that is measured.
+N_RECORDINGS, SECONDS = 8, 30.0
 # A splice is cut from pieces of this length, long enough to be recognised as copies.
 _PIECE_SECONDS = 4.0
 _CROSSFADE_SECONDS = 0.02
+# A loop this long is within what counts as stuck (4 s), and longer than a passage (2.5 s), so that
+# both measures of looping must tell it.
+_LOOP_SECONDS = 3.0
+
+
+def make_controls(
+    codec: FrameCodec,
+    training: Sequence[np.ndarray],
+    held_out: Sequence[np.ndarray],
+    *,
+    prompt_seconds: float,
+    with_band: bool,
+    seed: int,
+    jobs: int,
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Every control's name and its recordings, ``(n_samples,)`` each.
+
+    ``training`` and ``held_out`` are real audio at the codec's rate. ``resynthesised`` is all of
+    the held-out audio; of the others there are 8 recordings of 30 s. ``other_music``, songs of the
+    built-in band, is made ``with_band`` alone: where the corpus is the band's, it is no other.
+    """
+    rate_hz, rng = codec.sample_rate_hz, np.random.default_rng(seed)
+    n_samples, n_prompt = round(SECONDS * rate_hz), round(prompt_seconds * rate_hz)
+    chosen = [held_out[number % len(held_out)] for number in range(N_RECORDINGS)]
+    prompts = [samples[:n_prompt] for samples in chosen]
+    decode = partial(each, desc="controls", jobs=jobs)
+
+    yield "resynthesised", decode(partial(resynthesised, codec), held_out)
+    yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
+    yield "prompt_loop", [looped(prompt, n_samples, rate_hz) for prompt in prompts]
+    if with_band:
+        songs = range(N_RECORDINGS)
+        yield "other_music", decode(lambda song: perform(seed, song, SECONDS, rate_hz), songs)
+    yield "last_frame", decode(partial(held_frame, codec, n_samples=n_samples), prompts)
+    yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
 
 
 def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
@@ -46,16 +87,38 @@ def splice(
 
     Clips shorter than a piece are used whole. Returns ``(n_samples,)``.
     """
-    fade = round(_CROSSFADE_SECONDS * sample_rate_hz)
-    rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+
+    def pieces() -> Iterator[np.ndarray]:
+        while True:
+            clip = clips[int(rng.integers(len(clips)))]
+            length = min(round(_PIECE_SECONDS * sample_rate_hz), len(clip))
+            start = rng.integers(len(clip) - length + 1)
+            yield clip[start : start + length]
+
+    return _crossfaded(pieces(), n_samples, sample_rate_hz)
+
+
+def looped(prompt: np.ndarray, n_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """The last 3 s of a prompt over and over, crossfaded: real sound, but stuck.
+
+    A shorter prompt is repeated whole. Returns ``(n_samples,)``.
+    """
+    piece = prompt[-round(_LOOP_SECONDS * sample_rate_hz) :]
+    return _crossfaded(repeat(piece), n_samples, sample_rate_hz)
+
+
+def _crossfaded(pieces: Iterable[np.ndarray], n_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """As many of ``pieces`` as it takes, each faded into the next: ``(n_samples,)`` float32."""
     joined = np.zeros(0, np.float32)
-    while len(joined) < n_samples:
-        clip = clips[int(rng.integers(len(clips)))]
-        length = min(round(_PIECE_SECONDS * sample_rate_hz), len(clip))
-        start = rng.integers(len(clip) - length + 1)
-        piece = clip[start : start + length].astype(np.float32)
-        if len(joined):
+    for piece in pieces:
+        piece = piece.astype(np.float32)
+        # A piece may be shorter than two fades: what is left of a held-out stretch can be tiny.
+        fade = min(round(_CROSSFADE_SECONDS * sample_rate_hz), len(piece) // 2, len(joined))
+        if fade:
+            rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
             piece[:fade] = rise * piece[:fade] + (1.0 - rise) * joined[-fade:]
             joined = joined[:-fade]
         joined = np.concatenate([joined, piece])
+        if len(joined) >= n_samples:
+            break
     return joined[:n_samples]

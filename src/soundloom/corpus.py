@@ -83,6 +83,20 @@ class Manifest:
     clips: tuple[Clip, ...]
     rejected: tuple[Rejected, ...] = field(default=())
 
+    @property
+    def by_name(self) -> dict[str, Clip]:
+        """The clips by their names."""
+        return {clip.name: clip for clip in self.clips}
+
+    def truths(self, clip_of: Mapping[str, str | None]) -> dict[str, Mapping[str, Any]]:
+        """What the source knows of the music of things, each given with the clip it comes from.
+
+        Things of no clip, of a clip that is not here, or of one nothing is known of are left out.
+        """
+        clips = self.by_name
+        found = {name: clips.get(clip or "") for name, clip in clip_of.items()}
+        return {name: clip.truth for name, clip in found.items() if clip and clip.truth}
+
     def save(self, path: Path) -> None:
         """Write as JSON."""
         write_json(path, asdict(self))

@@ -158,15 +158,16 @@ class Measures:
         self._frames_per_second = frames_per_second(sample_rate_hz)
 
     @_same_on_any_machine
-    def of(self, sample: Sequence[Heard]) -> dict[str, Any]:
+    def of(self, sample: Sequence[Heard], matches: Sequence[Match] | None = None) -> dict[str, Any]:
         """Everything of a set, in JSON types: distances to held-out audio, novelty, and so on.
 
-        What a set is too small for is left out.
+        ``matches`` are what :meth:`nearest` gives of the set, by default looked for here. What a
+        set is too small for is left out.
         """
         return {
             **self._distances(sample),
             **self._descriptors(sample),
-            "novelty": self._novelty(sample),
+            "novelty": self._novelty(sample, self.nearest(sample) if matches is None else matches),
             **self._habits(sample),
         }
 
@@ -176,7 +177,7 @@ class Measures:
         return {
             **self._distances(self._training),
             **self._descriptors(self._training),
-            "novelty": self._novelty(self._held_out),
+            "novelty": self._novelty(self._held_out, self.nearest(self._held_out)),
             **self._habits(self._training),
         }
 
@@ -268,9 +269,9 @@ class Measures:
             }
         return numbers
 
-    def _novelty(self, sample: Sequence[Heard]) -> dict[str, float]:
+    def _novelty(self, sample: Sequence[Heard], matches: Sequence[Match]) -> dict[str, float]:
         """How near a set comes to training audio: correlations of passages, and embeddings."""
-        correlations = np.array([match.correlation for match in self.nearest(sample)])
+        correlations = np.array([match.correlation for match in matches])
         similarities, _ = nearest_embeddings(
             np.concatenate([heard.embeddings for heard in sample]),
             np.concatenate([heard.embeddings for heard in self._training]),
@@ -298,17 +299,20 @@ class Measures:
 
 
 def truth_kept(
-    recordings: Sequence[np.ndarray], truths: Sequence[Mapping[str, Any]], sample_rate_hz: int
+    recordings: Mapping[str, np.ndarray],
+    truths: Mapping[str, Mapping[str, Any]],
+    sample_rate_hz: int,
 ) -> dict[str, float]:
     """How often recordings have the tempo and the key that is true of the music they continue.
 
-    ``truths`` hold ``tempo_bpm`` and ``key`` ("E minor"), one for each recording. ``tempo``: share
-    whose tempo is right, octaves allowed; ``key``: mean MIREX score; ``key_exact``: share of keys
-    right. Both are found from the first 30 s, and not always rightly in real audio either.
+    ``truths`` hold ``tempo_bpm`` and ``key`` ("E minor"), by the names of the recordings whose
+    truth is known. ``tempo``: share whose tempo is right, octaves allowed; ``key``: mean MIREX
+    score; ``key_exact``: share of keys right. Both are found from the first 30 s, and not always
+    rightly in real audio either.
     """
     tempos, keys = [], []
-    for samples, truth in zip(recordings, truths, strict=True):
-        start = samples[: round(30.0 * sample_rate_hz)]
+    for name, truth in truths.items():
+        start = recordings[name][: round(30.0 * sample_rate_hz)]
         beats = rhythm.track_beats(*rhythm.onset_envelope(start, sample_rate_hz))
         tempos.append(rhythm.tempo_agrees(beats.tempo_bpm, truth["tempo_bpm"]))
         key = tonality.find_key(tonality.chroma(start, sample_rate_hz)).key

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from soundloom.spectrogram import FrameCodec
+
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 9.0, 3.2, 100
 # About as many as the plot area has pixels: more cost time and cannot be seen.
 MAX_COLUMNS, MAX_ROWS = 800, 256
@@ -71,6 +73,11 @@ def draw_frames(
     with _figure(path, title) as (figure, axes):
         _heat_map(axes, frames, frequencies_hz, frames_per_second, limits=(0.0, 1.0))
         _colour_bar(figure, axes, colour_label)
+
+
+def draw_encoded(path: Path, frames: np.ndarray, codec: FrameCodec, *, title: str = "") -> None:
+    """:func:`draw_frames` of what ``codec`` made, ``(n_frames, n_bins)``: it knows the axes."""
+    draw_frames(path, frames, codec.bin_frequencies_hz, codec.frames_per_second, title=title)
 
 
 def draw_decibels(

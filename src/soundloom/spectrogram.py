@@ -192,6 +192,16 @@ class FrameCodec:
         gained = np.expm1(levels) * 10.0 ** (gains_db / 20.0)
         return np.log1p(np.maximum(gained, 0.0))
 
+    @property
+    def bin_frequencies_hz(self) -> np.ndarray:
+        """Centre of each bin, ``(n_bins,)``."""
+        return bin_frequencies_hz(self.config, self.sample_rate_hz)
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames in a second, never rounded."""
+        return self.config.frames_per_second(self.sample_rate_hz)
+
     def to_json(self) -> dict[str, Any]:
         """All that :meth:`from_json` needs, in JSON types."""
         return {

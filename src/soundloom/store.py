@@ -80,11 +80,12 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """Read a CSV of numbers that :func:`write_rows` wrote."""
+    """Read a CSV of numbers that :func:`write_rows` wrote; an empty cell is NaN."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return [
-                {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
+                {key: float(value or "nan") for key, value in row.items()}
+                for row in csv.DictReader(file)
             ]
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None

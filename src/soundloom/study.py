@@ -83,8 +83,9 @@ def read_plan(path: Path) -> Plan:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise SoundloomError(f"{path}: {place}: {first['msg']}") from None
+    params = _params()
     for name in plan.variants:
-        parse_config(with_keys(_params(), plan.changes(name)), f"{path}: {name}")
+        parse_config(with_keys(params, plan.changes(name)), f"{path}: {name}")
     return plan
 
 
@@ -116,10 +117,10 @@ def run(plan: Plan) -> None:
 
 def read_rows(plan: Plan, store: RunStore) -> list[Row]:
     """What MLflow knows of every variant of the plan."""
-    rows = []
+    rows, params = [], _params()
     for name in plan.variants:
-        params = flatten(with_keys(_params(), plan.changes(name)), ".")
-        rows.append(Row(name, store.finished({key: str(value) for key, value in params})))
+        changed = flatten(with_keys(params, plan.changes(name)), ".")
+        rows.append(Row(name, store.finished({key: str(value) for key, value in changed})))
     return rows
 
 

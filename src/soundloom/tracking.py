@@ -121,6 +121,10 @@ class RunStore:
             )
             return found or self._write(variant, adopted)
 
+    def name(self, run_id: str) -> str:
+        """What a run is called, which may be after another experiment of the same variant."""
+        return self.client.get_run(run_id).info.run_name
+
     def finished(self, params: Mapping[str, str]) -> FinishedRun | None:
         """The latest finished run with all of ``params``, or None."""
         runs = self.client.search_runs(
@@ -128,7 +132,7 @@ class RunStore:
         )
         for run in runs:  # the latest first
             if params.items() <= run.data.params.items():
-                return FinishedRun(run.info.run_id, run.info.run_name, run.data.metrics)
+                return FinishedRun(run.info.run_id, run.data.metrics)
         return None
 
     def fetch(self, run_id: str, folder: Path) -> Mapping[str, str]:
@@ -240,7 +244,6 @@ class FinishedRun:
     """What the store holds of a variant."""
 
     run_id: str
-    name: str
     metrics: Mapping[str, float]
     """The last value of each."""
 

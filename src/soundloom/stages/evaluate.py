@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,84 +24,66 @@ from soundloom.runtime import start_keras
 from soundloom.split import parse_stretch_name
 from soundloom.store import folder_written_aside, read_arrays, read_json, write_json
 
-if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
-    from soundloom.evaluation import Heard
-
 
 def main() -> None:
     """Run the stage."""
     config = load_config()
     start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation import (
-        STABILITY_HOP_SECONDS,
-        Measures,
-        from_arrays,
-        listen,
-        top_tags,
-        truth_kept,
-    )
+    from soundloom import evaluation
     from soundloom.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
-    generated = {
-        path.stem: read_audio(path, rate_hz)
-        for path in sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
-    }
-    heard = listen(
+    files = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
+    generated = {file.stem: read_audio(file, rate_hz) for file in files}
+    heard = evaluation.listen(
         generated, rate_hz, Tagger.load(),
         n_windows=config.evaluate.n_windows, threads=config.evaluate.threads,
-        hop_seconds=STABILITY_HOP_SECONDS,
+        hop_seconds=evaluation.STABILITY_HOP_SECONDS,
     )  # fmt: skip
     training, held_out = (
-        from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
+        evaluation.from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
         for name in ("training", "held_out")
     )
-    measures = Measures(held_out, training, config.evaluate, rate_hz)
-    numbers = measures.of(heard)
+    measures = evaluation.Measures(held_out, training, config.evaluate, rate_hz)
+    matches = measures.nearest(heard)
+    numbers = measures.of(heard, matches)
     if stability := measures.stability(heard):
         numbers["stability"] = stability
-    if truths := _truths():
-        samples = [generated[name] for name in truths]
-        numbers["truth"] = truth_kept(samples, list(truths.values()), rate_hz)
+    entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
+    if truths := Manifest.load().truths({entry["name"]: entry["clip"] for entry in entries}):
+        numbers["truth"] = evaluation.truth_kept(generated, truths, rate_hz)
     controls = read_json(metrics_file("reference"))
     with folder_written_aside(EVALUATED_FOLDER) as aside:
-        write_json(aside / "tags.json", {"generated": top_tags(heard)})
+        write_json(aside / "tags.json", {"generated": evaluation.top_tags(heard)})
         draw_distances(aside / "figures" / "distances.png", {"generated": numbers, **controls})
-        pairs = closest_pairs(measures.nearest(heard), config.evaluate.n_pairs)
-        _write_pairs(aside / "pairs", pairs, heard, training, generated, rate_hz)
+        pairs = closest_pairs(matches, config.evaluate.n_pairs)
+        names, training_names = ([clip.name for clip in side] for side in (heard, training))
+        _write_pairs(aside / "pairs", pairs, names, training_names, generated, rate_hz)
     write_json(metrics_file("evaluate"), numbers)
-
-
-def _truths() -> dict[str, Mapping[str, Any]]:
-    """What is known of the music each sample continues, by sample, where the source knows it."""
-    clips = {clip.name: clip for clip in Manifest.load().clips}
-    return {
-        entry["name"]: clip.truth
-        for entry in read_json(GENERATED_FOLDER / "generated.json")["samples"]
-        if (clip := clips.get(entry["clip"])) and clip.truth
-    }
 
 
 def _write_pairs(
     folder: Path,
     pairs: Sequence[Match],
-    heard: Sequence[Heard],
-    training: Sequence[Heard],
+    names: Sequence[str],
+    training_names: Sequence[str],
     generated: Mapping[str, np.ndarray],
     rate_hz: int,
 ) -> None:
-    """Write each generated passage and the training passage nearest to it, and where they lie."""
-    clips, listed = {clip.name: clip for clip in Manifest.load().clips}, []
+    """Write each generated passage and the training passage nearest to it, and where they lie.
+
+    Pairs number the recordings of ``names`` and ``training_names``.
+    """
+    clips, listed = Manifest.load().by_name, []
     for number, pair in enumerate(pairs):
-        clip, offset = parse_stretch_name(training[pair.training_clip].name)
+        clip, offset = parse_stretch_name(training_names[pair.training_clip])
         original = read_audio(RAW_FOLDER / clips[clip].file, rate_hz)[offset:]
-        sample = heard[pair.generated_clip].name
+        sample = names[pair.generated_clip]
         for kind, samples, seconds in (
             ("generated", generated[sample], pair.generated_seconds),
             ("training", original, pair.training_seconds),
         ):
-            start, length = round(seconds * rate_hz), round(PASSAGE_SECONDS * rate_hz)
-            passage = samples[start : start + length]
+            passage = samples[round(seconds * rate_hz) :][: round(PASSAGE_SECONDS * rate_hz)]
             write_audio(folder / f"pair_{number:02d}_{kind}.wav", passage, rate_hz)
         listed.append(
             {

@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from soundloom.audio import resample, write_audio
 from soundloom.config import Config, load_config
 from soundloom.corpus import Manifest
-from soundloom.figures import draw_frames
+from soundloom.figures import draw_encoded
 from soundloom.generation import Continuation, continue_prompts
 from soundloom.layout import FRAMES_FOLDER, GENERATED_FOLDER, GENERATOR_FOLDER, metrics_file
 from soundloom.metrics.levels import frame_change, peak_dbfs, rms_dbfs
 from soundloom.prompts import Prompt, choose_prompts, read_held_out, read_own
 from soundloom.runtime import start_keras
-from soundloom.spectrogram import FrameCodec, bin_frequencies_hz
+from soundloom.spectrogram import FrameCodec
 from soundloom.split import load_split
 from soundloom.store import FrameFolder, folder_written_aside, write_json
 
@@ -52,7 +50,7 @@ def _prompts(config: Config, rate_hz: int) -> list[Prompt]:
         round(wanted.prompt_seconds * rate_hz),
         round(wanted.seconds * rate_hz),
     )
-    return read_held_out(places, {clip.name: clip for clip in Manifest.load().clips}, rate_hz)
+    return read_held_out(places, Manifest.load().by_name, rate_hz)
 
 
 def _write(
@@ -70,7 +68,8 @@ def _write(
         write_audio(folder / "real" / f"real_{suffix}.wav", prompt.following, rate_hz)
     for kind, samples in heard.items():
         # Drawn from the audio itself, not from the frames the model dreamt of.
-        _draw(folder / "spectrograms" / f"{kind}_{suffix}.png", samples, codec)
+        picture = folder / "spectrograms" / f"{kind}_{suffix}.png"
+        draw_encoded(picture, codec.encode(samples), codec)
     return {
         "name": f"sample_{suffix}",
         "prompt": f"prompt_{suffix}",
@@ -80,15 +79,6 @@ def _write(
         "offset_seconds": prompt.offset_seconds,
         "seed": wanted.seed,
     }
-
-
-def _draw(path: Path, samples: np.ndarray, codec: FrameCodec) -> None:
-    draw_frames(
-        path,
-        codec.encode(samples),
-        bin_frequencies_hz(codec.config, codec.sample_rate_hz),
-        codec.config.frames_per_second(codec.sample_rate_hz),
-    )
 
 
 def _measure(made: Continuation, prompt: Prompt, codec: FrameCodec) -> dict[str, float]:

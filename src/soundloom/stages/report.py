@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
 
 from soundloom.config import load_config
@@ -20,7 +19,7 @@ from soundloom.layout import (
     metrics_file,
 )
 from soundloom.report import Evaluation, Pair, Sample, Sound, encode_flac, render
-from soundloom.store import read_json, write_text
+from soundloom.store import read_json, read_rows, write_text
 
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
 METRICS_FILES = {
@@ -92,5 +91,5 @@ def load_history(path: Path) -> dict[str, list[float]]:
     """Read the columns of a CSV of numbers; nothing where the file is absent."""
     if not path.exists():
         return {}
-    table = np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
-    return {name: table[name].tolist() for name in table.dtype.names or ()}
+    rows = read_rows(path)
+    return {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from soundloom.config import load_config
 from soundloom.corpus import Manifest
 from soundloom.encoding import encode_clips, fit_codec, measure_round_trip, spread
-from soundloom.figures import draw_frames
+from soundloom.figures import draw_encoded
 from soundloom.layout import FRAMES_FOLDER, RAW_FOLDER, REPORTS_FOLDER, metrics_file
-from soundloom.spectrogram import bin_frequencies_hz
 from soundloom.split import save_split, split_clips
 from soundloom.store import FrameFolder, folder_written_aside, write_json
 
@@ -28,13 +27,8 @@ def main() -> None:
     folder = FrameFolder(FRAMES_FOLDER)
     with folder_written_aside(REPORTS_FOLDER / "spectrogram") as aside:
         for position, clip in enumerate(spread(clips, config.spectrogram.n_previews)):
-            draw_frames(
-                aside / f"clip_{position:02d}.png",
-                folder.read(clip.name),
-                bin_frequencies_hz(codec.config, codec.sample_rate_hz),
-                config.frames_per_second,
-                title=clip.name,
-            )
+            path = aside / f"clip_{position:02d}.png"
+            draw_encoded(path, folder.read(clip.name), codec, title=clip.name)
     numbers = {"n_clips": len(clips), "n_frames": n_frames, "n_bins": codec.config.n_bins}
     round_trip = measure_round_trip(RAW_FOLDER, clips, codec)
     write_json(metrics_file("spectrogram"), numbers | {"round_trip": round_trip})

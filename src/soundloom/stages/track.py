@@ -47,9 +47,10 @@ def _record(root: Path, variant: Variant) -> str | None:
     try:
         store = RunStore(root, variant.description.params["track.experiment"])
         run_id = store.record(variant)
+        name = store.name(run_id)
     except Exception as error:  # MLflow, SQLAlchemy and requests each raise their own
         return first_line(error)
-    print(f"MLflow run {run_id} ({variant.description.name})")
+    print(f"MLflow run {run_id} ({name})")
     return None
 
 
