@@ -94,7 +94,7 @@ def test_numpy_predicts_as_keras_does(model: Density) -> None:
 
 def test_deviations_have_a_floor() -> None:
     config = DensityConfig(
-        components=1, hidden_units=4, dropout=0.0, input_noise=0.0, min_scale=0.05
+        components=1, hidden_units=4, dropout=0.0, input_noise=0.0, emphasis=0.0, min_scale=0.05
     )
     head = MixtureHead(2, config)
     nothing = np.zeros((1, 1, 2), np.float32)

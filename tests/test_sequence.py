@@ -58,9 +58,12 @@ def test_the_clock_runs_on_where_the_prompt_ends(
     model = trained(name)[0]
     asked = []
     hands = Clock.hands
-    monkeypatch.setattr(
-        Clock, "hands", lambda clock, frames: asked.append(frames) or hands(clock, frames)
-    )
+
+    def noted(clock: Clock, frames: np.ndarray) -> np.ndarray:
+        asked.append(frames)
+        return hands(clock, frames)
+
+    monkeypatch.setattr(Clock, "hands", noted)
     model.sample(FRAMES[None, :41], 9, temperature=1.0, rngs=[np.random.default_rng(0)])
     # 41 frames are 20 steps, their first frame left out; 9 more frames are 5 more steps.
     np.testing.assert_array_equal(asked[0], 2.0 * np.arange(1, 26) + 0.5)

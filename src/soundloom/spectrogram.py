@@ -121,11 +121,6 @@ class FrameCodec:
         self.sample_rate_hz = sample_rate_hz
         self._scaler = scaler
 
-    @property
-    def frames_per_second(self) -> float:
-        """Frame rate in Hz."""
-        return self.config.frames_per_second(self.sample_rate_hz)
-
     @staticmethod
     def level_range(
         samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int

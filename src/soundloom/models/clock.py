@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
 SLOWEST_BPM, FASTEST_BPM = 60.0, 200.0
 # Perceived beats lie around this tempo, log-normally, with about an octave's spread.
@@ -28,6 +29,8 @@ _RATIOS = np.array([0.25, 0.5, 1.0, 2.0, 3.0, 4.0])
 _WEIGHTS = np.array([0.25, 0.5, 1.0, 1.0, 0.25, 0.5])
 # Where the bands begin that envelopes are taken of, as shares of the bins: bass drum, middle, top.
 _BANDS = (0.0, 1 / 16, 1 / 2)
+# Strokes this far apart still fall together.
+_SMEAR_SECONDS = 0.025
 # A component this strong (a pure one is 1, noise below 0.1) moves its hand by 0.7.
 _FAINT = 0.15
 
@@ -49,7 +52,7 @@ class Clock:
     @classmethod
     def found_in(cls, frames: np.ndarray, frames_per_second: float) -> Self:
         """The clocks of ``(batch, n_frames, n_bins)``; frames in [0, 1] on any scale."""
-        envelopes = _envelopes(frames)
+        envelopes = _envelopes(frames, _SMEAR_SECONDS * frames_per_second)
         tempi, phasors = _tempo_grid(envelopes.shape[1], frames_per_second)
         # (batch, n_tempi, n_ratios, n_bands)
         components = np.einsum("bfn,trf->btrn", envelopes, phasors, optimize=True)
@@ -76,10 +79,10 @@ class Clock:
         return np.concatenate([octaves[:, None], strengths], axis=1).astype(np.float32)
 
 
-def _envelopes(frames: np.ndarray) -> np.ndarray:
+def _envelopes(frames: np.ndarray, smear_frames: float) -> np.ndarray:
     """Rises from frame to frame, averaged over each band: ``(batch, n_frames, n_bands)``.
 
-    Of mean 0 and deviation 1; where nothing ever rises, zeros.
+    Smoothed by a Gaussian of ``smear_frames``; of mean 0 and deviation 1; where nothing ever rises, zeros.
     """
     rises = np.maximum(np.diff(frames, axis=1, prepend=frames[:, :1]), 0.0)
     edges = [round(share * frames.shape[2]) for share in (*_BANDS, 1.0)]
@@ -88,7 +91,7 @@ def _envelopes(frames: np.ndarray) -> np.ndarray:
         rises[..., start : max(end, start + 1)].mean(axis=-1)
         for start, end in itertools.pairwise(edges)
     ]
-    envelopes = np.stack(bands, axis=-1).astype(np.float64)
+    envelopes = gaussian_filter1d(np.stack(bands, axis=-1).astype(np.float64), smear_frames, axis=1)
     envelopes -= envelopes.mean(axis=1, keepdims=True)
     return envelopes / np.maximum(envelopes.std(axis=1, keepdims=True), 1e-6)
 

@@ -112,7 +112,8 @@ class Density(SequenceModel):
             heard = latents.encode(whole) / latents.deviations
             told = self._told(whole, heard, heard.shape[1] + n_steps)
             backbone, head = self._backbone.stepper(told.constant), self._head.sampler()
-            emphasis, drawn = self._emphasis(), []
+            emphasis = self._emphasis()
+            drawn: list[np.ndarray] = []
             for step in range(heard.shape[1] + n_steps - 1):
                 last = heard[:, step] if step < heard.shape[1] else drawn[-1]
                 last = last * emphasis

@@ -121,7 +121,7 @@ class Tokens(SequenceModel):
             heard = quantise(prompt, self._codebooks)
             told = self._told(whole, prompt, heard.shape[1] + n_steps)
             backbone, head = self._backbone.stepper(told.constant), self._head.sampler()
-            drawn = []
+            drawn: list[np.ndarray] = []
             for step in range(heard.shape[1] + n_steps - 1):
                 last = heard[:, step] if step < heard.shape[1] else drawn[-1]
                 embedded = table[last + self._rows].sum(axis=1)
