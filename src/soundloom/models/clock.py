@@ -82,7 +82,8 @@ class Clock:
 def _envelopes(frames: np.ndarray, smear_frames: float) -> np.ndarray:
     """Rises from frame to frame, averaged over each band: ``(batch, n_frames, n_bands)``.
 
-    Smoothed by a Gaussian of ``smear_frames``; of mean 0 and deviation 1; where nothing ever rises, zeros.
+    Smoothed by a Gaussian of ``smear_frames``, and of mean 0 and deviation 1; where nothing ever
+    rises, zeros.
     """
     rises = np.maximum(np.diff(frames, axis=1, prepend=frames[:, :1]), 0.0)
     edges = [round(share * frames.shape[2]) for share in (*_BANDS, 1.0)]
