@@ -119,11 +119,34 @@ def test_the_marginal_baseline_is_the_entropy_of_a_gaussian(model: Density) -> N
     assert losses["marginal_gaussian"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e), rel=0.05)
 
 
+def test_latents_that_vary_more_count_more() -> None:
+    config = model_config("density")
+    for emphasis in (0.0, 0.5, 1.0):
+        density = config.density.model_copy(update={"emphasis": emphasis})
+        changed = config.model_copy(update={"density": density})
+        model = Density(changed, FRAMES.shape[1], FRAMES_PER_SECOND)
+        model.prepare(batches("train"))
+        weights, deviations = model._emphasis(), model._latents.deviations
+        assert weights.mean() == pytest.approx(1.0, abs=1e-5)
+        np.testing.assert_allclose(
+            weights / weights[0], (deviations / deviations[0]) ** emphasis, rtol=1e-4
+        )
+        (heard, *_), answer = model.example(FRAMES[None, :33])
+        np.testing.assert_allclose(heard[:, 1:], (answer * weights)[:, :-1], rtol=1e-5)
+        mixtures = RNG.standard_normal((*answer.shape, 3, 2)).astype(np.float32)
+        one_by_one = [
+            float(negative_log_likelihood(answer[..., latent], mixtures[..., latent, :, :]))
+            for latent in range(12)
+        ]
+        found = float(model.loss()(answer, mixtures))
+        assert found == pytest.approx(np.mean(weights * one_by_one), rel=1e-4)
+
+
 def test_noise_falls_on_what_is_heard_alone(model: Density) -> None:
     windows = np.stack([FRAMES[:201]] * 64)
     (clean, *_), answer = model.example(windows)
     (heard, _, _, following), target = model.example(windows, np.random.default_rng(0))
-    levels = (heard - clean).std(axis=(1, 2))
+    levels = ((heard - clean) / model._emphasis()).std(axis=(1, 2))
     assert 0.0 <= levels.min() < 0.1
     assert 0.4 < levels.max() <= 0.55
     for latents in (following, target):
