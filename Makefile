@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test ui listen study lint lock clean
+.PHONY: help repro test ui listen study bench lint lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ listen: $(READY) ## Open the listening page in the browser
 
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md
+
+bench: $(READY) ## Measure how much faster than real time audio is made
+	python bench/generation.py
 
 lint: $(READY) ## Check style and types
 	ruff check .

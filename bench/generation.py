@@ -1,0 +1,87 @@
+"""How many times faster than real time the trained model makes audio, and where the time goes.
+
+Run after `dvc repro`, on a machine with nothing else to do: `make bench`. Every figure is seconds
+of audio made in a second of wall time, the best of three runs, on `generate.threads` threads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from soundloom.audio import read_audio, write_audio
+from soundloom.config import load_config
+from soundloom.generation import decode, prompt_frames
+from soundloom.layout import GENERATED_FOLDER, GENERATOR_FOLDER
+from soundloom.parallel import each
+from soundloom.runtime import start_keras
+
+N_RUNS = 3
+
+
+def main() -> None:
+    """Print a table, a row for each number of clips made at once."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each clip")
+    parser.add_argument("--clips", type=int, nargs="+", default=[1, 8], help="clips at once")
+    arguments = parser.parse_args()
+    config = load_config()
+    start_keras(config.generate.seed, config.generate.threads)
+    from soundloom.models import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    wanted = config.generate.model_copy(update={"seconds": arguments.seconds})
+    prompt = read_audio(GENERATED_FOLDER / "prompts" / "prompt_00.wav", codec.sample_rate_hz)
+    n_source = math.ceil(wanted.seconds * codec.sample_rate_hz) + 1
+
+    print("| clips at once | model | phase recovery | WAV | all of it |")
+    print("|--:|--:|--:|--:|--:|")
+    for n_clips in arguments.clips:
+        heard = np.stack([prompt_frames(codec, prompt)] * n_clips)
+
+        def sample(heard: np.ndarray = heard) -> np.ndarray:
+            return model.sample(
+                heard,
+                codec.config.n_frames_covering(n_source),
+                temperature=wanted.temperature,
+                top_p=wanted.top_p,
+                rngs=[np.random.default_rng(number) for number in range(len(heard))],
+            )
+
+        frames = sample()
+
+        def recover(frames: np.ndarray = frames) -> list[np.ndarray]:
+            return each(
+                decode, list(frames), codec, wanted, n_source, desc="phase", jobs=wanted.threads
+            )
+
+        made = recover()
+
+        def write(made: list[np.ndarray] = made) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                for number, samples in enumerate(made):
+                    write_audio(Path(folder) / f"{number}.wav", samples, wanted.sample_rate_hz)
+
+        parts = [fastest_seconds(function) for function in (sample, recover, write)]
+        speeds = [n_clips * wanted.seconds / seconds for seconds in (*parts, sum(parts))]
+        print(f"| {n_clips} | " + " | ".join(f"{speed:.1f} ×" for speed in speeds) + " |")
+
+
+def fastest_seconds(function: Callable[[], object]) -> float:
+    """Wall time of the fastest of a few runs: what slows the others down is not the function."""
+    times = []
+    for _ in range(N_RUNS):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
