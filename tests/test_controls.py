@@ -39,8 +39,11 @@ def test_every_control_is_made_of_what_it_claims(
     monkeypatch.setattr("soundloom.controls.SECONDS", 7.0)
     real = [music, 0.5 * music[: 5 * RATE_HZ]]
     made = dict(
-        make_controls(codec, [music], real, prompt_seconds=2.0, with_band=True, seed=3, jobs=2)
-    )
+        make_controls(
+            codec, [music], real,
+            prompt_seconds=2.0, with_band=True, n_windows=200, seed=3, jobs=2,
+        )
+    )  # fmt: skip
     assert list(made) == [
         "resynthesised", "splice", "prompt_loop", "other_music", "last_frame", "noise",
     ]  # fmt: skip
@@ -61,10 +64,22 @@ def test_every_control_is_made_of_what_it_claims(
 
 def test_a_corpus_of_the_bands_has_no_other_music(codec: FrameCodec, music: np.ndarray) -> None:
     made = make_controls(
-        codec, [music], [music], prompt_seconds=2.0, with_band=False, seed=0, jobs=2
+        codec, [music], [music], prompt_seconds=2.0, with_band=False, n_windows=60, seed=0, jobs=2
     )
     names = [next(made)[0] for _ in range(4)]
     assert names == ["resynthesised", "splice", "prompt_loop", "last_frame"]
+
+
+@pytest.mark.parametrize(("n_windows", "n_recordings"), [(10, 2), (31, 4), (80, 8), (900, 8)])
+def test_as_many_recordings_as_the_windows_need(
+    codec: FrameCodec, music: np.ndarray, n_windows: int, n_recordings: int
+) -> None:
+    made = make_controls(
+        codec, [music], [music[:RATE_HZ]],
+        prompt_seconds=1.0, with_band=False, n_windows=n_windows, seed=0, jobs=2,
+    )  # fmt: skip
+    next(made)
+    assert len(next(made)[1]) == n_recordings
 
 
 def test_resynthesis_keeps_length_and_frames(codec: FrameCodec, music: np.ndarray) -> None:

@@ -16,8 +16,11 @@ from soundloom.band.mix import perform
 from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec
 
-# A control is as many recordings of this length, long enough for all that is measured.
-N_RECORDINGS, SECONDS = 8, 30.0
+# A control is recordings of this length, long enough for all that is measured, and as many as hold
+# the windows asked for, within these limits: one alone is diverse from nothing.
+SECONDS = 30.0
+FEWEST_RECORDINGS, MOST_RECORDINGS = 2, 8
+_WINDOWS_A_RECORDING = 10
 # A splice is cut from pieces of this length, long enough to be recognised as copies.
 _PIECE_SECONDS = 4.0
 _CROSSFADE_SECONDS = 0.02
@@ -33,18 +36,23 @@ def make_controls(
     *,
     prompt_seconds: float,
     with_band: bool,
+    n_windows: int,
     seed: int,
     jobs: int,
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Every control's name and its recordings, ``(n_samples,)`` each.
 
     ``training`` and ``held_out`` are real audio at the codec's rate. ``resynthesised`` is all of
-    the held-out audio; of the others there are 8 recordings of 30 s. ``other_music``, songs of the
-    built-in band, is made ``with_band`` alone: where the corpus is the band's, it is no other.
+    the held-out audio; of the others there are 2 to 8 recordings of 30 s, as ``n_windows`` windows
+    of 3 s need. ``other_music``, songs of the built-in band, is made ``with_band`` alone: where the
+    corpus is the band's, it is no other.
     """
     rate_hz, rng = codec.sample_rate_hz, np.random.default_rng(seed)
     n_samples, n_prompt = round(SECONDS * rate_hz), round(prompt_seconds * rate_hz)
-    chosen = [held_out[number % len(held_out)] for number in range(N_RECORDINGS)]
+    wanted = range(
+        min(max(-(-n_windows // _WINDOWS_A_RECORDING), FEWEST_RECORDINGS), MOST_RECORDINGS)
+    )
+    chosen = [held_out[number % len(held_out)] for number in wanted]
     prompts = [samples[:n_prompt] for samples in chosen]
     decode = partial(each, desc="controls", jobs=jobs)
 
@@ -52,8 +60,7 @@ def make_controls(
     yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
     yield "prompt_loop", [looped(prompt, n_samples, rate_hz) for prompt in prompts]
     if with_band:
-        songs = range(N_RECORDINGS)
-        yield "other_music", decode(lambda song: perform(seed, song, SECONDS, rate_hz), songs)
+        yield "other_music", decode(lambda song: perform(seed, song, SECONDS, rate_hz), wanted)
     yield "last_frame", decode(partial(held_frame, codec, n_samples=n_samples), prompts)
     yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
 

@@ -54,6 +54,7 @@ def main() -> None:
         list(held_out.values()),
         prompt_seconds=config.generate.prompt_seconds,
         with_band=Manifest.load().source != "builtin",
+        n_windows=config.evaluate.n_windows,
         seed=config.evaluate.seed,
         jobs=config.evaluate.threads,
     ):
