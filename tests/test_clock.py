@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soundloom.band.compose import compose
+from soundloom.band.mix import perform
+from soundloom.config import Config
+from soundloom.metrics.rhythm import tempo_agrees
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
+from soundloom.spectrogram import FrameCodec
 
 FRAMES_PER_SECOND = 86.1
 N_BINS = 32
@@ -58,6 +63,20 @@ def test_hands_of_frames_and_of_a_later_cut_agree() -> None:
     np.testing.assert_allclose(
         whole.hands(places)[..., HALVES], later.hands(places - 88.0)[..., HALVES], atol=0.25
     )
+
+
+def test_the_tempo_of_the_built_in_band_in_five_seconds(config: Config) -> None:
+    right = []
+    for song in range(5):
+        samples = perform(0, song, 15.0, 22_050)
+        codec_range = FrameCodec.level_range(samples, config.spectrogram, 22_050)
+        frames = FrameCodec.fit([codec_range], config.spectrogram, 22_050).encode(samples)
+        parts = np.stack([frames[start : start + 430] for start in (0, 430, 860)])
+        rate = config.spectrogram.frames_per_second(22_050)
+        tempi = Clock.found_in(parts, rate).beats_per_frame * rate * 60.0
+        true_bpm = compose(0, song, 15.0).truth()["tempo_bpm"]
+        right += [tempo_agrees(bpm, true_bpm) for bpm in tempi]
+    assert np.mean(right) >= 0.9
 
 
 def test_noise_and_silence_have_weak_hands() -> None:
