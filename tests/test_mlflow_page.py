@@ -107,7 +107,7 @@ def url(root: Path) -> Iterator[str]:
     """The address that `soundloom ui` prints. Ctrl+C must end all of the server."""
     with served(root) as (process, port):
         assert process.stdout is not None
-        printed = process.stdout.readline()
+        printed = next(line for line in process.stdout if line.startswith("MLflow: "))
         found = re.search(r"http://\S+", printed)
         assert found, printed
         assert f"127.0.0.1:{port}/#/experiments/" in found[0]

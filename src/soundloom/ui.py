@@ -45,6 +45,8 @@ def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
         *("--uvicorn-opts", "--log-level critical"),
         *("--host", host, "--port", str(port)),
         *("--backend-store-uri", store.uri),
+        # Named only so that the server does not remark that it is not.
+        *("--registry-store-uri", store.uri),
         *("--default-artifact-root", (root / "mlartifacts").as_uri()),
     ]
     environment = {
