@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from conftest import REPOSITORY
+from soundloom.config import load_config
 from soundloom.live import LiveReport
 from soundloom.tracking import RunStore
 
@@ -52,7 +53,9 @@ def test_the_curve_grows_while_training_runs(root: Path) -> None:
             wait_for_epochs(store, number)
             assert statuses(store) == ["RUNNING"]
     (run,) = store.client.search_runs([store.experiment_id])
-    assert run.data.params["train.epochs"] == "36"
+    assert run.data.params["train.epochs"] == str(
+        load_config(REPOSITORY / "params.yaml").train.epochs
+    )
     assert "soundloom.history" in run.data.tags
 
 

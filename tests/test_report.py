@@ -12,6 +12,7 @@ import soundfile
 
 from generated_project import HISTORY, HOSTILE_NAME, SECONDS, add_evaluation, make_project
 from soundloom import report
+from soundloom.config import Config
 from soundloom.corpus import Manifest
 from soundloom.errors import SoundloomError
 from soundloom.stages import report as stage
@@ -125,10 +126,10 @@ def test_the_page_tells_what_it_is_of(page: Reader) -> None:
     assert "make repro" in text
 
 
-def test_params_and_metrics_are_shown(page: Reader) -> None:
+def test_params_and_metrics_are_shown(page: Reader, config: Config) -> None:
     text = page.text
     assert "griffin_lim_momentum 0.99" in text
-    assert "builtin.n_tracks 24" in text
+    assert f"builtin.n_tracks {config.dataset.builtin.n_tracks} " in text
     assert "loss 0.12346 epochs 3" in text
     assert "metric clip_00 clip_01 tempo_bpm 117.45 118.45" in text
     assert "experiment" not in text, "track's section is no concern of this page"

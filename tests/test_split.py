@@ -57,7 +57,9 @@ def test_groups_never_straddle_parts(split_by: str, n_recordings: int, seed: int
 
 
 def test_shares_of_recordings() -> None:
-    stretches = split_clips(make_clips(40), pairs_config(split_by="recording"), 0)
+    stretches = split_clips(
+        make_clips(40), pairs_config(split_by="recording", test_fraction=0.1), 0
+    )
     count = {
         part: sum(stretch.part == part for stretch in stretches)
         for part in ("train", "validation", "test")
@@ -96,7 +98,9 @@ def test_in_time_parts_keep_their_distance(seed: int, guard: int) -> None:
 
 
 def test_shares_in_time() -> None:
-    stretches = split_clips(make_clips(5, 4), pairs_config(split_by="time"), 1000)
+    stretches = split_clips(
+        make_clips(5, 4), pairs_config(split_by="time", test_fraction=0.1), 1000
+    )
     total = 5 * 4 * 30 * RATE_HZ
     for part in ("validation", "test"):
         held_out = sum(stretch.n_samples for stretch in stretches if stretch.part == part)
@@ -105,7 +109,7 @@ def test_shares_in_time() -> None:
 
 def test_too_few_to_keep_apart() -> None:
     with pytest.raises(SoundloomError, match=r"the corpus has 2 recording.*split_by: time"):
-        split_clips(make_clips(2), pairs_config(split_by="recording"), 0)
+        split_clips(make_clips(2), pairs_config(split_by="recording", test_fraction=0.1), 0)
 
 
 def test_unknown_artists_cannot_be_kept_apart() -> None:

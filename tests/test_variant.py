@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from generated_project import add_evaluation, make_project
+from soundloom.config import load_config
 from soundloom.errors import SoundloomError
 from soundloom.store import write_json
 from soundloom.variant import flatten, read_variant
@@ -178,9 +179,10 @@ def test_a_repository_without_a_commit_is_as_good_as_none() -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_params_metrics_and_history_are_flat() -> None:
-    variant = read_variant()
-    assert variant.description.params["train.epochs"] == "36"
-    assert variant.description.params["dataset.builtin.n_tracks"] == "24"
+    variant, config = read_variant(), load_config()
+    assert variant.description.params["train.epochs"] == str(config.train.epochs)
+    n_tracks = config.dataset.builtin.n_tracks
+    assert variant.description.params["dataset.builtin.n_tracks"] == str(n_tracks)
     assert variant.description.params["generate.prompt"] == ""
     assert variant.metrics["train/loss"] == 0.123456789
     assert variant.metrics["explore/clip_01/tempo_bpm"] == 118.454
