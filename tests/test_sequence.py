@@ -65,5 +65,6 @@ def test_the_clock_runs_on_where_the_prompt_ends(
 
     monkeypatch.setattr(Clock, "hands", noted)
     model.sample(FRAMES[None, :41], 9, temperature=1.0, rngs=[np.random.default_rng(0)])
-    # 41 frames are 20 steps, their first frame left out; 9 more frames are 5 more steps.
-    np.testing.assert_array_equal(asked[0], 2.0 * np.arange(1, 26) + 0.5)
+    # 41 frames are 20 steps, their first frame left out; 9 more frames are 5 more steps, the last
+    # of which nothing follows.
+    np.testing.assert_array_equal(asked[0], 2.0 * np.arange(1, 25) + 0.5)

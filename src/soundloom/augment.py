@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from soundloom.config import AugmentConfig
-from soundloom.spectrogram import FrameCodec, bin_frequencies_hz
+from soundloom.spectrogram import FrameCodec
 
 # Control points of a random equaliser over the frequency axis: a bend every octave and a half.
 _EQ_POINTS = 6
@@ -21,7 +21,7 @@ class Augment:
 
     def __init__(self, config: AugmentConfig, codec: FrameCodec):
         self._config, self._codec = config, codec
-        self._frequencies_hz = bin_frequencies_hz(codec.config, codec.sample_rate_hz)
+        self._frequencies_hz = codec.bin_frequencies_hz
 
     def n_frames(self, n_frames: int) -> int:
         """Frames that a window of ``n_frames`` becomes: the fastest stretch must have enough."""

@@ -19,7 +19,7 @@ from soundloom.spectrogram import FrameCodec
 # A control is recordings of this length, long enough for all that is measured, and as many as hold
 # the windows asked for, within these limits: one alone is diverse from nothing.
 SECONDS = 30.0
-FEWEST_RECORDINGS, MOST_RECORDINGS = 2, 8
+_FEWEST_RECORDINGS, _MOST_RECORDINGS = 2, 8
 _WINDOWS_A_RECORDING = 10
 # A splice is cut from pieces of this length, long enough to be recognised as copies.
 _PIECE_SECONDS = 4.0
@@ -50,18 +50,18 @@ def make_controls(
     rate_hz, rng = codec.sample_rate_hz, np.random.default_rng(seed)
     n_samples, n_prompt = round(SECONDS * rate_hz), round(prompt_seconds * rate_hz)
     wanted = range(
-        min(max(-(-n_windows // _WINDOWS_A_RECORDING), FEWEST_RECORDINGS), MOST_RECORDINGS)
+        min(max(-(-n_windows // _WINDOWS_A_RECORDING), _FEWEST_RECORDINGS), _MOST_RECORDINGS)
     )
     chosen = [held_out[number % len(held_out)] for number in wanted]
     prompts = [samples[:n_prompt] for samples in chosen]
-    decode = partial(each, desc="controls", jobs=jobs)
+    in_parallel = partial(each, desc="controls", jobs=jobs)
 
-    yield "resynthesised", decode(partial(resynthesised, codec), held_out)
+    yield "resynthesised", in_parallel(partial(resynthesised, codec), held_out)
     yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
     yield "prompt_loop", [looped(prompt, n_samples, rate_hz) for prompt in prompts]
     if with_band:
-        yield "other_music", decode(lambda song: perform(seed, song, SECONDS, rate_hz), wanted)
-    yield "last_frame", decode(partial(held_frame, codec, n_samples=n_samples), prompts)
+        yield "other_music", in_parallel(lambda song: perform(seed, song, SECONDS, rate_hz), wanted)
+    yield "last_frame", in_parallel(partial(held_frame, codec, n_samples=n_samples), prompts)
     yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
 
 

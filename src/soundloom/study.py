@@ -90,7 +90,9 @@ def read_plan(path: Path) -> Plan:
 
 
 def run(plan: Plan) -> None:
-    """Run every variant through DVC's queue, ``plan.jobs`` at a time, from the working directory.
+    """Run every variant through DVC's queue, from the working directory.
+
+    The first runs alone, the others ``plan.jobs`` at a time.
 
     What DVC has in its run-cache is restored, so a study run again takes seconds.
 
@@ -103,16 +105,24 @@ def run(plan: Plan) -> None:
     names = {name: _PREFIX + re.sub(r"[^\w-]+", "-", name) for name in plan.variants}
     if told_before := sorted(set(names.values()) & set(before)):
         command("dvc", "queue", "remove", *told_before)
-    for name, experiment in names.items():
-        settings = [f"--set-param={key}={_text(v)}" for key, v in plan.changes(name).items()]
-        command("dvc", "exp", "run", "--queue", "--force", "--name", experiment, *settings)
-    command("dvc", "queue", "start", "--jobs", str(plan.jobs))
+    ordered = list(names)
     with tqdm(total=len(names), desc="study", unit="variant") as bar:
-        while bar.n < len(names):
-            time.sleep(_POLL_SECONDS)
-            statuses = _statuses()
-            ended = [name for name in names if statuses.get(names[name]) in _ENDED]
-            bar.update(len(ended) - bar.n)
+        # The first runs alone, for two that start at once would both make what all of them share.
+        for group, jobs in ((ordered[:1], 1), (ordered[1:], plan.jobs)):
+            for name in group:
+                settings = [
+                    f"--set-param={key}={_text(v)}" for key, v in plan.changes(name).items()
+                ]
+                as_named = ("--queue", "--force", "--name", names[name])
+                command("dvc", "exp", "run", *as_named, *settings)
+            if group:
+                command("dvc", "queue", "start", "--jobs", str(jobs))
+            goal = bar.n + len(group)
+            while bar.n < goal:
+                time.sleep(_POLL_SECONDS)
+                statuses = _statuses()
+                ended = [name for name in names if statuses.get(names[name]) in _ENDED]
+                bar.update(len(ended) - bar.n)
 
 
 def read_rows(plan: Plan, store: RunStore) -> list[Row]:

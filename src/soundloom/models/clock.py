@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-SLOWEST_BPM, FASTEST_BPM = 60.0, 200.0
+_SLOWEST_BPM, _FASTEST_BPM = 60.0, 200.0
 # Perceived beats lie around this tempo, log-normally, with about an octave's spread.
 _USUAL_BPM, _SPREAD_OCTAVES = 115.0, 0.9
 _TEMPO_STEP = 1.005
@@ -104,8 +104,8 @@ def _tempo_grid(n_frames: int, frames_per_second: float) -> tuple[np.ndarray, np
     ``(n_tempi,)`` and ``(n_tempi, n_ratios, n_frames)`` complex, under a Hann window, such that a
     sinusoid of deviation 1 has a component of size 1.
     """
-    n_tempi = int(np.log(FASTEST_BPM / SLOWEST_BPM) / np.log(_TEMPO_STEP)) + 1
-    tempi = SLOWEST_BPM / 60.0 / frames_per_second * _TEMPO_STEP ** np.arange(n_tempi)
+    n_tempi = int(np.log(_FASTEST_BPM / _SLOWEST_BPM) / np.log(_TEMPO_STEP)) + 1
+    tempi = _SLOWEST_BPM / 60.0 / frames_per_second * _TEMPO_STEP ** np.arange(n_tempi)
     window = np.hanning(n_frames + 2)[1:-1]
     turns = tempi[:, None, None] * _RATIOS[:, None] * np.arange(n_frames)
     # conj: a component times e^(2πi·turns) then has the envelope's own phase.

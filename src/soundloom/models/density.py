@@ -105,26 +105,22 @@ class Density(SequenceModel):
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
-        latents = self._latents
+        latents, emphasis = self._latents, self._emphasis()
         n_steps = -(-n_frames // latents.stack_frames)
         with threadpool_limits(1):
             whole = latents.whole_steps(prompts)
             heard = latents.encode(whole) / latents.deviations
-            told = self._told(whole, heard, heard.shape[1] + n_steps)
-            backbone, head = self._backbone.stepper(told.constant), self._head.sampler()
-            emphasis = self._emphasis()
-            drawn: list[np.ndarray] = []
-            for step in range(heard.shape[1] + n_steps - 1):
-                last = heard[:, step] if step < heard.shape[1] else drawn[-1]
-                last = last * emphasis
-                hidden = backbone.step(np.concatenate([last, told.hands[:, step]], axis=1))
-                if step < heard.shape[1] - 1:
-                    continue
+            told = self._told(whole, heard, heard.shape[1] + n_steps - 1)
+            head = self._head.sampler()
+
+            def draw(hidden: np.ndarray, last: np.ndarray) -> np.ndarray:
                 chances = np.stack([rng.random((2, latents.n_latents)) for rng in rngs])
                 following = head.draw(hidden, last, chances, temperature, top_p)
                 # Beyond what training ever held, the network has nothing to go by.
-                drawn.append(np.clip(following, *self._extremes))
-            return latents.decode(np.stack(drawn, axis=1) * latents.deviations)[:, :n_frames]
+                return np.clip(following, *self._extremes)
+
+            drawn = self._go_on(heard, told, lambda step: step * emphasis, draw)
+            return latents.decode(drawn * latents.deviations)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)

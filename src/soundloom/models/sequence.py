@@ -6,6 +6,7 @@ latents) and, at every step, the time of the step to come on the music's own clo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -78,15 +79,37 @@ class SequenceModel(FrameModel):
         With ``rng``, as in training: the style is that of a part of each sequence.
         """
         wanted, stack = self._config.backbone, self._config.latents.stack_frames
-        style = style_of(latents, rng)
-        clock = Clock.found_in(frames, self._frames_per_second)
-        middles = (np.arange(1, 1 + n_steps) + 0.5) * stack - 0.5
-        hands, of_clock = clock.hands(middles), clock.told(self._frames_per_second)
-        if not wanted.style:
-            style = np.zeros_like(style)
-        if not wanted.clock:
-            hands, of_clock = np.zeros_like(hands), np.zeros_like(of_clock)
-        return Told(np.concatenate([style, of_clock], axis=1), hands)
+        constant = np.zeros((len(frames), self._n_told), np.float32)
+        hands = np.zeros((len(frames), n_steps, N_HANDS), np.float32)
+        if wanted.style:
+            constant[:, :-N_TOLD] = style_of(latents, rng)
+        if wanted.clock:
+            clock = Clock.found_in(frames, self._frames_per_second)
+            constant[:, -N_TOLD:] = clock.told(self._frames_per_second)
+            hands = clock.hands((np.arange(1, 1 + n_steps) + 0.5) * stack - 0.5)
+        return Told(constant, hands)
+
+    def _go_on(
+        self,
+        heard: np.ndarray,
+        told: Told,
+        as_inputs: Callable[[np.ndarray], np.ndarray],
+        draw: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """Hear the steps of prompts, then draw one step after another and hear it too.
+
+        ``heard`` (n, n_heard, …) are followed by as many steps as ``told`` has hands for beyond
+        them, (n, n_drawn, …). ``as_inputs`` turns a step (n, …) into what the backbone hears,
+        ``draw`` a hidden state and the inputs before it into the step that follows.
+        """
+        backbone, n_heard = self._backbone.stepper(told.constant), heard.shape[1]
+        drawn: list[np.ndarray] = []
+        for number in range(told.hands.shape[1]):
+            inputs = as_inputs(heard[:, number] if number < n_heard else drawn[-1])
+            hidden = backbone.step(np.concatenate([inputs, told.hands[:, number]], axis=1))
+            if number >= n_heard - 1:
+                drawn.append(draw(hidden, inputs))
+        return np.stack(drawn, axis=1)
 
 
 def style_of(latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:

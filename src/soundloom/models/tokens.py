@@ -119,19 +119,17 @@ class Tokens(SequenceModel):
             whole = latents.whole_steps(prompts)
             prompt = latents.encode(whole)
             heard = quantise(prompt, self._codebooks)
-            told = self._told(whole, prompt, heard.shape[1] + n_steps)
-            backbone, head = self._backbone.stepper(told.constant), self._head.sampler()
-            drawn: list[np.ndarray] = []
-            for step in range(heard.shape[1] + n_steps - 1):
-                last = heard[:, step] if step < heard.shape[1] else drawn[-1]
-                embedded = table[last + self._rows].sum(axis=1)
-                hidden = backbone.step(np.concatenate([embedded, told.hands[:, step]], axis=1))
-                if step < heard.shape[1] - 1:
-                    continue
+            told = self._told(whole, prompt, heard.shape[1] + n_steps - 1)
+            head = self._head.sampler()
+
+            def draw(hidden: np.ndarray, _: np.ndarray) -> np.ndarray:
                 chances = np.stack([rng.random(len(self._rows)) for rng in rngs])
-                drawn.append(head.draw(hidden, chances, temperature, top_p))
-            restored = dequantise(np.stack(drawn, axis=1), self._codebooks)
-            return latents.decode(restored)[:, :n_frames]
+                return head.draw(hidden, chances, temperature, top_p)
+
+            drawn = self._go_on(
+                heard, told, lambda codes: table[codes + self._rows].sum(axis=1), draw
+            )
+            return latents.decode(dequantise(drawn, self._codebooks))[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
