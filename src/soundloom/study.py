@@ -103,26 +103,30 @@ def run(plan: Plan) -> None:
         raise SoundloomError("DVC's queue holds tasks that have not ended; see `dvc queue status`")
     # DVC keeps an experiment as a git reference, whose name holds no spaces.
     names = {name: _PREFIX + re.sub(r"[^\w-]+", "-", name) for name in plan.variants}
-    if told_before := sorted(set(names.values()) & set(before)):
-        command("dvc", "queue", "remove", *told_before)
-    ordered = list(names)
+    _forget(set(names.values()), set(before))
+    for name, experiment in names.items():
+        settings = [f"--set-param={key}={_text(v)}" for key, v in plan.changes(name).items()]
+        command("dvc", "exp", "run", "--queue", "--name", experiment, *settings)
     with tqdm(total=len(names), desc="study", unit="variant") as bar:
         # The first runs alone, for two that start at once would both make what all of them share.
-        for group, jobs in ((ordered[:1], 1), (ordered[1:], plan.jobs)):
-            for name in group:
-                settings = [
-                    f"--set-param={key}={_text(v)}" for key, v in plan.changes(name).items()
-                ]
-                as_named = ("--queue", "--force", "--name", names[name])
-                command("dvc", "exp", "run", *as_named, *settings)
-            if group:
-                command("dvc", "queue", "start", "--jobs", str(jobs))
-            goal = bar.n + len(group)
-            while bar.n < goal:
+        for jobs, wanted in ((1, 1), (plan.jobs, len(names))):
+            command("dvc", "queue", "start", "--jobs", str(jobs))
+            while bar.n < wanted:
                 time.sleep(_POLL_SECONDS)
                 statuses = _statuses()
                 ended = [name for name in names if statuses.get(names[name]) in _ENDED]
                 bar.update(len(ended) - bar.n)
+
+
+def _forget(experiments: set[str], in_queue: set[str]) -> None:
+    """Remove what an earlier study left under these names.
+
+    DVC's ``--force`` would make room for them too, and run every stage again.
+    """
+    if told_before := sorted(experiments & in_queue):
+        command("dvc", "queue", "remove", *told_before)
+    if kept := sorted(experiments & set(command("dvc", "exp", "list", "--name-only").split())):
+        command("dvc", "exp", "remove", *kept)
 
 
 def read_rows(plan: Plan, store: RunStore) -> list[Row]:
