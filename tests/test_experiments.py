@@ -130,6 +130,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
 
 PLAN = """\
 title: Two of a kind
+shared: [explore]
 variants:
   plain: {}
   quite warm: {generate.temperature: 1.0}

@@ -49,6 +49,8 @@ class Plan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str
+    shared: tuple[str, ...] = ()
+    """Stages brought up to date in the workspace first: else every job would begin by them."""
     jobs: int = Field(1, ge=1, le=64)
     base: dict[str, Any] = {}
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -90,9 +92,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def run(plan: Plan) -> None:
-    """Run every variant through DVC's queue, from the working directory.
-
-    The first runs alone, the others ``plan.jobs`` at a time.
+    """Run every variant through DVC's queue, ``plan.jobs`` at a time, from the working directory.
 
     What DVC has in its run-cache is restored, so a study run again takes seconds.
 
@@ -104,18 +104,19 @@ def run(plan: Plan) -> None:
     # DVC keeps an experiment as a git reference, whose name holds no spaces.
     names = {name: _PREFIX + re.sub(r"[^\w-]+", "-", name) for name in plan.variants}
     _forget(set(names.values()), set(before))
+    if plan.shared:
+        print(f"study: bringing {', '.join(plan.shared)} up to date, for all variants")
+        command("dvc", "repro", *plan.shared)
     for name, experiment in names.items():
         settings = [f"--set-param={key}={_text(v)}" for key, v in plan.changes(name).items()]
         command("dvc", "exp", "run", "--queue", "--name", experiment, *settings)
+    command("dvc", "queue", "start", "--jobs", str(plan.jobs))
     with tqdm(total=len(names), desc="study", unit="variant") as bar:
-        # The first runs alone, for two that start at once would both make what all of them share.
-        for jobs, wanted in ((1, 1), (plan.jobs, len(names))):
-            command("dvc", "queue", "start", "--jobs", str(jobs))
-            while bar.n < wanted:
-                time.sleep(_POLL_SECONDS)
-                statuses = _statuses()
-                ended = [name for name in names if statuses.get(names[name]) in _ENDED]
-                bar.update(len(ended) - bar.n)
+        while bar.n < len(names):
+            time.sleep(_POLL_SECONDS)
+            statuses = _statuses()
+            ended = [name for name in names if statuses.get(names[name]) in _ENDED]
+            bar.update(len(ended) - bar.n)
 
 
 def _forget(experiments: set[str], in_queue: set[str]) -> None:
