@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from soundloom.models import MODELS
+from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_TOLD, Clock
-from soundloom.models.density import Density
-from soundloom.models.sequence import style_of
+from soundloom.models.sequence import Level, style_of
 from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config, trained
 
 RNG = np.random.default_rng(0)
 
 
-def model_told(**backbone: bool) -> Density:
-    config = model_config("density")
+def model_told(name: str = "density", **backbone: bool) -> FrameModel:
+    config = model_config(name)
     changed = config.backbone.model_copy(update=backbone)
-    model = Density(
+    model = MODELS[name].build(
         config.model_copy(update={"backbone": changed}), FRAMES.shape[1], FRAMES_PER_SECOND
     )
     model.prepare(batches("train"))
@@ -33,6 +34,33 @@ def test_style_is_mean_and_deviation() -> None:
     lengths = np.sqrt(12 * parts[:, 1] ** 2 + 1)  # a ramp of n steps has variance (n² - 1) / 12
     assert 24.5 < lengths.min() < 35
     assert 90 < lengths.max() < 100.5
+
+
+def test_latents_relative_to_their_level_have_none() -> None:
+    latents = (3.0 + 2.0 * RNG.standard_normal((2, 5000, 4))).astype(np.float32)
+    level = Level.of(style_of(latents))
+    relative = level.relative(latents)
+    np.testing.assert_allclose(relative.mean(axis=1), 0.0, atol=1e-5)
+    # Of variance 4, with the least variance of 0.05 in it: 4 · 1.05 / 4.05.
+    np.testing.assert_allclose(relative.var(axis=1), 4.2 / 4.05, rtol=0.03)
+    np.testing.assert_allclose(level.absolute(relative), latents, atol=1e-5)
+    still = Level.of(style_of(np.full((1, 10, 4), 7.0, np.float32)))
+    assert np.isfinite(still.relative(latents)).all()
+
+
+@pytest.mark.parametrize("name", ["density", "tokens"])
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_continuation_lies_where_its_prompt_does(name: str, relative: bool) -> None:
+    """A prompt on another level is continued alike on that level, when no style is told."""
+    model = model_told(name, relative=relative, style=False, clock=False)
+    prompt = 0.3 + 0.02 * RNG.standard_normal((1, 60, FRAMES.shape[1])).astype(np.float32)
+    low, high = (
+        model.sample(frames, 20, temperature=0.5, rngs=[np.random.default_rng(0)])
+        for frames in (prompt, prompt + 0.1)
+    )
+    # What PCA leaves out of the step from one level to the other stays out.
+    apart = (high - low).mean()
+    assert (abs(apart - 0.1) < 0.01) == relative, apart
 
 
 @pytest.mark.parametrize("style", [True, False])

@@ -206,6 +206,7 @@ class BackboneConfig(_Section):
     layers: Annotated[int, Field(ge=1, le=8)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
     style: bool
+    relative: bool
     clock: bool
 
 
@@ -257,6 +258,7 @@ class TrainConfig(_Section):
 
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     batch_size: Annotated[int, Field(ge=1, le=4096)]
+    optimizer: Literal["adam", "muon"]
     learning_rate: Annotated[float, Field(ge=1e-7, le=1)]
     schedule: Literal["constant", "cosine"]
     patience: Annotated[int, Field(ge=1, le=10_000)]

@@ -36,9 +36,7 @@ def train(
     """
     model.prepare(train_batches)
     model.network.compile(
-        optimizer=keras.optimizers.Adam(
-            _learning_rate(config, len(train_batches)), global_clipnorm=1.0
-        ),
+        optimizer=_optimizer(config, len(train_batches)),
         loss=model.loss(),
     )
     history = _History(on_epoch)
@@ -65,6 +63,16 @@ def train(
 def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
     """The row with the lowest validation loss, the first of equals."""
     return min(history, key=lambda row: row["val_loss"])
+
+
+def _optimizer(config: TrainConfig, n_batches: int) -> keras.optimizers.Optimizer:
+    """Adam (Kingma & Ba 2015) or Muon (Jordan et al. 2024, scaled as in arXiv 2502.16982)."""
+    learning_rate = _learning_rate(config, n_batches)
+    if config.optimizer == "muon":
+        return keras.optimizers.Muon(
+            learning_rate, weight_decay=0.0, adam_weight_decay=0.0, global_clipnorm=1.0
+        )
+    return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
 
 
 def _learning_rate(config: TrainConfig, n_batches: int) -> Any:

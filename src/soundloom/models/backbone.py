@@ -28,11 +28,7 @@ class Backbone(keras.layers.Layer):
         self.units = config.units
         self._enter = keras.layers.Dense(config.units)
         self._tell = keras.layers.Dense(config.units, use_bias=False)
-        self._grus = [
-            # Without cuDNN, which XLA cannot compile.
-            keras.layers.GRU(config.units, return_sequences=True, use_cudnn=False)
-            for _ in range(config.layers)
-        ]
+        self._grus = [Gru(config.units) for _ in range(config.layers)]
         self._dropout = keras.layers.Dropout(config.dropout)
 
     def build(self, inputs_shape: Any, told_shape: Any) -> None:
@@ -57,6 +53,100 @@ class Backbone(keras.layers.Layer):
             + times(told, ops.convert_to_numpy(self._tell.kernel)),
             grus,
         )
+
+
+class Gru(keras.layers.Layer):
+    """Keras's GRU with all it can taken out of the loop over steps: half the time of a training.
+
+    ``(batch, n_steps, n_inputs)`` → ``(batch, n_steps, units)``. Only what needs the step before
+    stays in the loop, forward and backward; the rest is a few large products over all steps. Keras
+    and the automatic gradient of a loop make small products of all of it, and add up the gradient
+    of every weight anew at every step.
+    """
+
+    def __init__(self, units: int):
+        super().__init__()
+        self.units = units
+
+    def build(self, inputs_shape: Any) -> None:
+        n_gates = 3 * self.units
+        self.kernel = self.add_weight(
+            shape=(inputs_shape[-1], n_gates), initializer="glorot_uniform", name="kernel"
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, n_gates), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=(2, n_gates), initializer="zeros", name="bias")
+
+    def call(self, inputs: Any) -> Any:
+        of_inputs = ops.matmul(inputs, self.kernel) + self.bias[0]
+        steps_first = ops.transpose(of_inputs, (1, 0, 2))
+        # TensorFlow has custom gradients of values, not of variables: "1.0 *" makes it one.
+        states = _states(steps_first, 1.0 * self.recurrent_kernel, self.bias[1])
+        return ops.transpose(states, (1, 0, 2))
+
+
+@ops.custom_gradient
+def _states(of_inputs: Any, recurrent: Any, bias: Any) -> Any:
+    """The states of a GRU after every step, from 0: ``(n_steps, batch, 3 * units)`` → units."""
+    units = recurrent.shape[0]
+    start = ops.zeros_like(of_inputs[0, :, :units])
+
+    def forward(state: Any, of_input: Any) -> tuple[Any, Any]:
+        update, _, candidate, _ = _gates(of_input, state, recurrent, bias)
+        state = update * state + (1.0 - update) * candidate
+        return state, state
+
+    _, states = ops.scan(forward, start, of_inputs)
+
+    def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any, Any]:
+        of_states = arguments[0] if upstream is None else upstream
+        before = ops.concatenate([start[None], states[:-1]], axis=0)
+        update, reset, candidate, of_state = _gates(of_inputs, before, recurrent, bias)
+        # What a state's gradient is times, to be that of the gates' and the candidate's sums.
+        to_candidate = (1.0 - update) * (1.0 - candidate * candidate)
+        to_sums = ops.concatenate(
+            [
+                (before - candidate) * update * (1.0 - update),
+                to_candidate * of_state * reset * (1.0 - reset),
+                to_candidate * reset,
+            ],
+            axis=-1,
+        )
+        back = ops.transpose(recurrent)
+
+        def backward(of_later: Any, known: Any) -> tuple[Any, Any]:
+            of_this, to_sum, kept = ops.split(known, [units, 4 * units], axis=-1)
+            of_this = of_this + of_later
+            return of_this * kept + ops.matmul(_thrice(of_this) * to_sum, back), of_this
+
+        known = ops.concatenate([of_states, to_sums, update], axis=-1)
+        _, totals = ops.scan(backward, start, known, reverse=True)
+        of_sums = _thrice(totals) * to_sums
+        of_inputs_sums = ops.concatenate(
+            [of_sums[..., : 2 * units], totals * to_candidate], axis=-1
+        )
+        of_recurrent = ops.matmul(
+            ops.transpose(ops.reshape(before, (-1, units))),
+            ops.reshape(of_sums, (-1, 3 * units)),
+        )
+        return of_inputs_sums, of_recurrent, ops.sum(of_sums, axis=(0, 1))
+
+    return states, gradient
+
+
+def _gates(of_input: Any, state: Any, recurrent: Any, bias: Any) -> tuple[Any, Any, Any, Any]:
+    """Update and reset gates, candidate, and the state's share of the candidate's sum."""
+    units = recurrent.shape[0]
+    of_state = ops.matmul(state, recurrent) + bias
+    gates = ops.sigmoid(of_input[..., : 2 * units] + of_state[..., : 2 * units])
+    update, reset = gates[..., :units], gates[..., units:]
+    of_state = of_state[..., 2 * units :]
+    return update, reset, ops.tanh(of_input[..., 2 * units :] + reset * of_state), of_state
+
+
+def _thrice(values: Any) -> Any:
+    return ops.concatenate([values, values, values], axis=-1)
 
 
 class Stepper:

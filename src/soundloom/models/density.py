@@ -28,7 +28,7 @@ from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import central_normal, choose
 from soundloom.models.latents import Latents
-from soundloom.models.sequence import SequenceModel
+from soundloom.models.sequence import SequenceModel, style_of
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -55,7 +55,7 @@ class Density(SequenceModel):
     def prepare(self, train: Batches) -> None:
         """Fit the latents, note how far each goes, and start at predicting from the last step."""
         self._fit_latents(train)
-        found = [self._standardised(windows) for windows in train.epoch(0)]
+        found = [self._relative(windows) for windows in train.epoch(0)]
         lowest = np.min([latents.min(axis=(0, 1)) for latents in found], axis=0)
         highest = np.max([latents.max(axis=(0, 1)) for latents in found], axis=0)
         self._extremes = np.array([lowest, highest])
@@ -67,8 +67,10 @@ class Density(SequenceModel):
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
         latents = self._standardised(windows)
+        style = style_of(latents, rng)
+        told = self._told(windows, style, latents.shape[1] - 1)
+        latents = self._level(style).relative(latents)
         heard, following = latents[:, :-1], latents[:, 1:]
-        told = self._told(windows, latents, heard.shape[1], rng)
         if rng is not None and self._config.density.input_noise > 0.0:
             levels = self._config.density.input_noise * rng.random((len(heard), 1, 1), np.float32)
             heard = heard + levels * rng.standard_normal(heard.shape, np.float32)
@@ -83,13 +85,13 @@ class Density(SequenceModel):
         """A Gaussian for each latent: the same at every step, and one around the last step."""
         moves, count = np.zeros(()), 0
         for windows in train.epoch(0):
-            changes = np.diff(self._standardised(windows).astype(np.float64), axis=1)
+            changes = np.diff(self._relative(windows).astype(np.float64), axis=1)
             moves = moves + (changes**2).sum(axis=(0, 1))
             count += changes.shape[0] * changes.shape[1]
         deviations = np.sqrt(moves / count) + 1e-6
         emphasis, losses, seen = self._emphasis(), np.zeros(2), 0
         for windows in validation.epoch(0):
-            latents = self._standardised(windows).astype(np.float64)
+            latents = self._relative(windows).astype(np.float64)
             apart = (latents[:, 1:], np.diff(latents, axis=1) / deviations)
             losses += [(emphasis * 0.5 * distance**2).sum() for distance in apart]
             seen += apart[0].size
@@ -109,8 +111,13 @@ class Density(SequenceModel):
         n_steps = -(-n_frames // latents.stack_frames)
         with threadpool_limits(1):
             whole = latents.whole_steps(prompts)
-            heard = latents.encode(whole) / latents.deviations
-            told = self._told(whole, heard, heard.shape[1] + n_steps - 1)
+            prompt = self._standardised(whole)
+            style = style_of(prompt)
+            told, level = (
+                self._told(whole, style, prompt.shape[1] + n_steps - 1),
+                self._level(style),
+            )
+            heard = level.relative(prompt)
             head = self._head.sampler()
 
             def draw(hidden: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -120,7 +127,8 @@ class Density(SequenceModel):
                 return np.clip(following, *self._extremes)
 
             drawn = self._go_on(heard, told, lambda step: step * emphasis, draw)
-            return latents.decode(drawn * latents.deviations)[:, :n_frames]
+            drawn = level.absolute(drawn) * latents.deviations
+            return latents.decode(drawn)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
@@ -140,10 +148,6 @@ class Density(SequenceModel):
         """How much each latent counts, ``(n_latents,)`` of mean 1: more where it varies more."""
         weights = self._latents.deviations**self._config.density.emphasis
         return (weights / weights.mean()).astype(np.float32)
-
-    def _standardised(self, windows: np.ndarray) -> np.ndarray:
-        """Windows → latents ``(batch, n_steps, n_latents)``, each of deviation 1 in training."""
-        return self._latents.encode(windows) / self._latents.deviations
 
 
 class MixtureHead(keras.layers.Layer):

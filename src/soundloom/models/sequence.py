@@ -23,6 +23,9 @@ from soundloom.windows import Batches
 
 # The part of a window whose style is told in training is at least this share of it.
 _SHORTEST_STYLE = 0.25
+# Added to the variances that latents are taken relative to: what hardly moved in a prompt of a few
+# seconds may do so after it.
+_LEAST_VARIANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,35 @@ class Told:
     """``(batch, n_told)``: the style, and what is constant of the clock."""
     hands: np.ndarray
     """``(batch, n_steps, N_HANDS)``: the time of each step."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """What latents are taken relative to, so that a song's colour need not be predicted at all.
+
+    A continuation is drawn relative to its prompt and brought back to the prompt's level: however
+    long it runs, its mean and spread stay the prompt's own unless the model means to leave them.
+    Source: Kim et al. 2022 (RevIN, reversible instance normalisation).
+    """
+
+    mean: np.ndarray
+    """``(batch, 1, n_latents)``."""
+    spread: np.ndarray
+    """``(batch, 1, n_latents)``, more than 0."""
+
+    @classmethod
+    def of(cls, style: np.ndarray) -> Self:
+        """The level of styles ``(batch, 2 * n_latents)`` of latents of deviation 1."""
+        mean, spread = np.split(style[:, None], 2, axis=-1)
+        return cls(mean, np.sqrt((spread**2 + _LEAST_VARIANCE) / (1.0 + _LEAST_VARIANCE)))
+
+    def relative(self, latents: np.ndarray) -> np.ndarray:
+        """Latents ``(batch, n_steps, n_latents)`` as seen from this level."""
+        return ((latents - self.mean) / self.spread).astype(np.float32)
+
+    def absolute(self, latents: np.ndarray) -> np.ndarray:
+        """Undo :meth:`relative`."""
+        return latents * self.spread + self.mean
 
 
 class SequenceModel(FrameModel):
@@ -59,6 +91,21 @@ class SequenceModel(FrameModel):
         wanted = self._config.latents
         self._fitted = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
 
+    def _standardised(self, frames: np.ndarray) -> np.ndarray:
+        """Frames → latents ``(batch, n_steps, n_latents)``, each of deviation 1 in training."""
+        return self._latents.encode(frames) / self._latents.deviations
+
+    def _level(self, style: np.ndarray) -> Level:
+        """What latents of this style are taken relative to."""
+        if not self._config.backbone.relative:
+            style = np.repeat([[0.0, 1.0]], style.shape[1] // 2, axis=1).reshape(1, -1)
+        return Level.of(style)
+
+    def _relative(self, frames: np.ndarray) -> np.ndarray:
+        """Standardised latents relative to each sequence's own level."""
+        latents = self._standardised(frames)
+        return self._level(style_of(latents)).relative(latents)
+
     def _inputs_of_told(self) -> tuple[Any, Any]:
         """Keras inputs for ``hands`` and ``constant``."""
         return keras.Input((None, N_HANDS)), keras.Input((self._n_told,))
@@ -67,22 +114,13 @@ class SequenceModel(FrameModel):
         """The backbone's states ``(batch, n_steps, units)`` after each step heard."""
         return self._backbone(ops.concatenate([heard, hands], axis=-1), constant)
 
-    def _told(
-        self,
-        frames: np.ndarray,
-        latents: np.ndarray,
-        n_steps: int,
-        rng: np.random.Generator | None = None,
-    ) -> Told:
-        """What is told of whole steps' frames and latents; the hands from the second step on.
-
-        With ``rng``, as in training: the style is that of a part of each sequence.
-        """
+    def _told(self, frames: np.ndarray, style: np.ndarray, n_steps: int) -> Told:
+        """What is told of whole steps' frames and their style; hands from the second step on."""
         wanted, stack = self._config.backbone, self._config.latents.stack_frames
         constant = np.zeros((len(frames), self._n_told), np.float32)
         hands = np.zeros((len(frames), n_steps, N_HANDS), np.float32)
         if wanted.style:
-            constant[:, :-N_TOLD] = style_of(latents, rng)
+            constant[:, :-N_TOLD] = style
         if wanted.clock:
             clock = Clock.found_in(frames, self._frames_per_second)
             constant[:, -N_TOLD:] = clock.told(self._frames_per_second)

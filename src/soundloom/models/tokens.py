@@ -28,7 +28,7 @@ from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import choose
 from soundloom.models.latents import Latents
-from soundloom.models.sequence import SequenceModel
+from soundloom.models.sequence import SequenceModel, style_of
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -63,7 +63,7 @@ class Tokens(SequenceModel):
         self._fit_latents(train)
         steps = np.concatenate(
             [
-                self._latents.encode(windows).reshape(-1, wanted.n_latents)
+                (self._relative(windows) * self._latents.deviations).reshape(-1, wanted.n_latents)
                 for windows in train.epoch(0)
             ]
         )
@@ -78,10 +78,11 @@ class Tokens(SequenceModel):
     def example(
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
-        latents = self._latents.encode(windows)
-        codes = quantise(latents, self._codebooks)
+        latents = self._standardised(windows)
+        style = style_of(latents, rng)
+        told = self._told(windows, style, latents.shape[1] - 1)
+        codes = self._spelt(self._level(style).relative(latents))
         heard, following = codes[:, :-1], codes[:, 1:]
-        told = self._told(windows, latents, heard.shape[1], rng)
         if rng is not None:
             wanted = self._config.tokens
             wrong = rng.random(heard.shape, np.float32) < wanted.token_noise
@@ -117,9 +118,13 @@ class Tokens(SequenceModel):
         table = ops.convert_to_numpy(self._embed.embeddings)
         with threadpool_limits(1):
             whole = latents.whole_steps(prompts)
-            prompt = latents.encode(whole)
-            heard = quantise(prompt, self._codebooks)
-            told = self._told(whole, prompt, heard.shape[1] + n_steps - 1)
+            prompt = self._standardised(whole)
+            style = style_of(prompt)
+            told, level = (
+                self._told(whole, style, prompt.shape[1] + n_steps - 1),
+                self._level(style),
+            )
+            heard = self._spelt(level.relative(prompt))
             head = self._head.sampler()
 
             def draw(hidden: np.ndarray, _: np.ndarray) -> np.ndarray:
@@ -129,7 +134,8 @@ class Tokens(SequenceModel):
             drawn = self._go_on(
                 heard, told, lambda codes: table[codes + self._rows].sum(axis=1), draw
             )
-            return latents.decode(dequantise(drawn, self._codebooks))[:, :n_frames]
+            read = dequantise(drawn, self._codebooks) / latents.deviations
+            return latents.decode(level.absolute(read) * latents.deviations)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
@@ -147,7 +153,11 @@ class Tokens(SequenceModel):
 
     def _codes(self, batches: Batches) -> Iterator[np.ndarray]:
         for windows in batches.epoch(0):
-            yield quantise(self._latents.encode(windows), self._codebooks)
+            yield self._spelt(self._relative(windows))
+
+    def _spelt(self, latents: np.ndarray) -> np.ndarray:
+        """Standardised latents as codes; the code words count each by how much it varies."""
+        return quantise(latents * self._latents.deviations, self._codebooks)
 
 
 def fit_codebooks(steps: np.ndarray, levels: int, codes: int) -> np.ndarray:
