@@ -25,15 +25,17 @@ CONFIG = load_config(REPOSITORY / "params.yaml")
 N_BINS = 24
 # A model's name, the model trained for a few epochs, and its history.
 Fitted = tuple[str, Any, list[dict[str, float]]]
-TRAIN = CONFIG.train.model_copy(update={"epochs": 6, "batch_size": 8, "learning_rate": 0.01})
+TRAIN = CONFIG.train.model_copy(
+    update={"epochs": 6, "batch_size": 8, "optimizer": "adam", "learning_rate": 0.01}
+)
 
 
-def model_config(name: str) -> ModelConfig:
+def model_config(name: str, relative: bool = False) -> ModelConfig:
     """A model of ``name`` small enough to train within seconds."""
     smaller: dict[str, dict[str, Any]] = {
         "lstm": {"units": 24},
         "latents": {"n_latents": 12},
-        "backbone": {"units": 24, "dropout": 0.0},
+        "backbone": {"units": 24, "dropout": 0.0, "relative": relative},
         "tokens": {"levels": 3, "codes": 16, "hidden_units": 24, "dropout": 0.0},
         "density": {"components": 2, "hidden_units": 48, "dropout": 0.0, "input_noise": 0.5},
     }
@@ -62,16 +64,18 @@ def batches(part: str, seed: int | None = None) -> WindowBatches:
     )
 
 
-def trained(name: str, config: TrainConfig = TRAIN) -> tuple[Any, list[dict[str, float]]]:
+def trained(
+    name: str, config: TrainConfig = TRAIN, relative: bool = False
+) -> tuple[Any, list[dict[str, float]]]:
     start_keras(config.seed, threads=1)
-    model = build_model(model_config(name), small_codec())
+    model = build_model(model_config(name, relative), small_codec())
     history = train(model, batches("train", seed=0), batches("validation"), config)
     return model, history
 
 
 @pytest.fixture(scope="module", params=sorted(MODELS))
 def fitted(request: pytest.FixtureRequest) -> Fitted:
-    return request.param, *trained(request.param)
+    return request.param, *trained(request.param, relative=True)
 
 
 def rngs(*seeds: int) -> list[np.random.Generator]:
@@ -81,6 +85,14 @@ def rngs(*seeds: int) -> list[np.random.Generator]:
 def sample(model: Any, *seeds: int, temperature: float = 1.0, n_frames: int = 40) -> np.ndarray:
     prompts = np.stack([FRAMES[400:440]] * len(seeds))
     return model.sample(prompts, n_frames, temperature=temperature, rngs=rngs(*seeds))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_either_optimizer_descends(optimizer: str) -> None:
+    config = TRAIN.model_copy(update={"epochs": 3, "optimizer": optimizer})
+    model, history = trained("density", config)
+    assert history[-1]["loss"] < history[0]["loss"] - 0.05
+    assert type(model.network.optimizer).__name__.lower() == optimizer
 
 
 def test_training_learns(fitted: Fitted) -> None:
@@ -144,7 +156,7 @@ def test_saving_and_loading(fitted: Fitted, tmp_path: Path) -> None:
     name, model, _ = fitted
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        save_generator(tmp_path / folder, model, small_codec(), model_config(name))
+        save_generator(tmp_path / folder, model, small_codec(), model_config(name, relative=True))
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file.name
     loaded, codec = load_generator(tmp_path / "a")
