@@ -12,6 +12,7 @@ import pytest
 
 from conftest import REPOSITORY
 from soundloom import study
+from soundloom.config import load_config
 from soundloom.errors import SoundloomError
 from soundloom.study import Row, read_plan, table
 from soundloom.tracking import FinishedRun, RunStore
@@ -60,7 +61,9 @@ def test_params_are_read_once_for_all_variants(
     assert study.read_rows(plan, cast(RunStore, Store())) == [Row("plain", None), Row("warm", None)]
     assert read.call_count == 2
     # Each variant's params are its own: what one changes does not leak into the next.
-    assert [params["generate.temperature"] for params in asked] == ["0.8", "1.0"]
+    default = load_config(REPOSITORY / "params.yaml").generate.temperature
+    assert default != 1.0
+    assert [params["generate.temperature"] for params in asked] == [str(default), "1.0"]
     assert [params["train.epochs"] for params in asked] == ["8", "8"]
 
 
