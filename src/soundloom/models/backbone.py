@@ -56,7 +56,7 @@ class Backbone(keras.layers.Layer):
 
 
 class Gru(keras.layers.Layer):
-    """Keras's GRU with all it can taken out of the loop over steps: half the time of a training.
+    """Keras's GRU with all it can taken out of the loop over steps, which takes half the time.
 
     ``(batch, n_steps, n_inputs)`` → ``(batch, n_steps, units)``. Only what needs the step before
     stays in the loop, forward and backward; the rest is a few large products over all steps. Keras
