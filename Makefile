@@ -60,4 +60,5 @@ $(READY): requirements.lock pyproject.toml
 	    $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock && \
 	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
+	@$(BIN)/python -m soundloom.numba_cache
 	@touch $@
