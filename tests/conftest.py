@@ -9,7 +9,9 @@ from typing import Any
 import joblib
 import pytest
 import yaml
+from filelock import FileLock
 
+from projects import Project
 from recordings import write_odd_recordings
 from soundloom.config import Config, parse_config
 
@@ -62,6 +64,23 @@ def threads_for_processes() -> Iterator[None]:
     """Let joblib use threads, to spare a test the seconds that worker processes take to start."""
     with joblib.parallel_config(backend="threading"):
         yield
+
+
+@pytest.fixture(scope="session")
+def built_project(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """The tiny project after its first `dvc repro`, built once for all of xdist's workers.
+
+    It is every worker's: a test takes a :meth:`Project.duplicate` of it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own if worker_id == "master" else own.parent) / "built"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            project = Project.copy(shared.with_name("building"))
+            assert project.repro() == project.stages()
+            project.commit("built")
+            project.duplicate(shared)
+    return Project(shared)
 
 
 @pytest.fixture(scope="session")

@@ -87,6 +87,20 @@ class Project:
         assert (done.returncode != 0) == fails, f"{' '.join(command)}\n{done.stdout}"
         return done.stdout
 
+    def duplicate(self, folder: Path) -> Project:
+        """Copy the project, DVC's cache and all, to a new ``folder``; MLflow's store stays behind.
+
+        The store knows its artifacts by absolute paths: the copy begins one of its own.
+        """
+        leave = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "tracked.json", "tmp")
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=leave)
+        return Project(folder)
+
+    def stages(self) -> list[str]:
+        """Names of the pipeline's stages, as dvc.yaml lists them."""
+        document = yaml.safe_load((self.folder / "dvc.yaml").read_text(encoding="utf-8"))
+        return list(document["stages"])
+
     def restore(self) -> None:
         """Go back to the last commit, outputs too.
 

@@ -70,16 +70,20 @@ def test_a_corpus_of_the_bands_has_no_other_music(codec: FrameCodec, music: np.n
     assert names == ["resynthesised", "splice", "prompt_loop", "last_frame"]
 
 
-@pytest.mark.parametrize(("n_windows", "n_recordings"), [(10, 2), (31, 4), (80, 8), (900, 8)])
-def test_as_many_recordings_as_the_windows_need(
-    codec: FrameCodec, music: np.ndarray, n_windows: int, n_recordings: int
+@pytest.mark.parametrize(
+    ("n_windows", "n_recordings", "seconds"),
+    [(10, 2, 7.5), (31, 4, 12.0), (80, 8, 15.0), (160, 8, 30.0), (900, 8, 30.0)],
+)
+def test_as_much_audio_as_the_windows_need(
+    codec: FrameCodec, music: np.ndarray, n_windows: int, n_recordings: int, seconds: float
 ) -> None:
     made = make_controls(
         codec, [music], [music[:RATE_HZ]],
         prompt_seconds=1.0, with_band=False, n_windows=n_windows, seed=0, jobs=2,
     )  # fmt: skip
     next(made)
-    assert len(next(made)[1]) == n_recordings
+    lengths = [len(samples) for samples in next(made)[1]]
+    assert lengths == [round(seconds * RATE_HZ)] * n_recordings
 
 
 def test_resynthesis_keeps_length_and_frames(codec: FrameCodec, music: np.ndarray) -> None:

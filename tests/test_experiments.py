@@ -25,21 +25,10 @@ from soundloom.tracking import RunStore
 LONG = {"train.epochs": 60, "train.patience": 60}
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project after its first `dvc repro`, committed."""
-    project = Project.copy(tmp_path_factory.mktemp("experiments") / "project")
-    project.repro()
-    project.commit("built")
-    return project
-
-
 @pytest.fixture
-def project(built: Project, tmp_path: Path) -> Project:
-    """A copy of the built project, DVC's cache and all, without a store."""
-    leave = shutil.ignore_patterns("mlflow.db*", "mlartifacts", "tracked.json", "tmp")
-    shutil.copytree(built.folder, tmp_path / "project", symlinks=True, ignore=leave)
-    return Project(tmp_path / "project")
+def project(built_project: Project, tmp_path: Path) -> Project:
+    """The built project, without a store."""
+    return built_project.duplicate(tmp_path / "project")
 
 
 def runs(project: Project) -> list[Any]:

@@ -16,11 +16,13 @@ from soundloom.band.mix import perform
 from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec
 
-# A control is recordings of this length, long enough for all that is measured, and as many as hold
-# the windows asked for, within these limits: one alone is diverse from nothing.
+# A control is recordings of at most this length, long enough for all that is measured, and as many
+# as hold the windows asked for, within these limits: one alone is diverse from nothing.
 SECONDS = 30.0
 _FEWEST_RECORDINGS, _MOST_RECORDINGS = 2, 8
 _WINDOWS_A_RECORDING = 10
+# A run of few windows need not wait for more audio than holds them, overlapping by half.
+_SECONDS_A_WINDOW = 1.5
 # A splice is cut from pieces of this length, long enough to be recognised as copies.
 _PIECE_SECONDS = 4.0
 _CROSSFADE_SECONDS = 0.02
@@ -43,15 +45,16 @@ def make_controls(
     """Every control's name and its recordings, ``(n_samples,)`` each.
 
     ``training`` and ``held_out`` are real audio at the codec's rate. ``resynthesised`` is all of
-    the held-out audio; of the others there are 2 to 8 recordings of 30 s, as ``n_windows`` windows
-    of 3 s need. ``other_music``, songs of the built-in band, is made ``with_band`` alone: where the
-    corpus is the band's, it is no other.
+    the held-out audio; of the others there are 2 to 8 recordings of up to 30 s, as ``n_windows``
+    windows of 3 s need. ``other_music``, songs of the built-in band, is made ``with_band`` alone:
+    where the corpus is the band's, it is no other.
     """
     rate_hz, rng = codec.sample_rate_hz, np.random.default_rng(seed)
-    n_samples, n_prompt = round(SECONDS * rate_hz), round(prompt_seconds * rate_hz)
     wanted = range(
         min(max(-(-n_windows // _WINDOWS_A_RECORDING), _FEWEST_RECORDINGS), _MOST_RECORDINGS)
     )
+    seconds = min(SECONDS, _SECONDS_A_WINDOW * -(-n_windows // len(wanted)))
+    n_samples, n_prompt = round(seconds * rate_hz), round(prompt_seconds * rate_hz)
     chosen = [held_out[number % len(held_out)] for number in wanted]
     prompts = [samples[:n_prompt] for samples in chosen]
     in_parallel = partial(each, desc="controls", jobs=jobs)
@@ -60,7 +63,7 @@ def make_controls(
     yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
     yield "prompt_loop", [looped(prompt, n_samples, rate_hz) for prompt in prompts]
     if with_band:
-        yield "other_music", in_parallel(lambda song: perform(seed, song, SECONDS, rate_hz), wanted)
+        yield "other_music", in_parallel(lambda song: perform(seed, song, seconds, rate_hz), wanted)
     yield "last_frame", in_parallel(partial(held_frame, codec, n_samples=n_samples), prompts)
     yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
 
