@@ -21,7 +21,6 @@ def built(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> P
     """The built project, recorded in a store. Tests leave it as they find it, or say so."""
     project = built_project.duplicate(tmp_path_factory.mktemp("pipeline") / "project")
     assert project.repro() == ["track"]
-    project.commit("recorded")
     return project
 
 
