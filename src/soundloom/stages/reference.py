@@ -31,7 +31,7 @@ def main() -> None:
     from soundloom.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
-    audio = {part: dict(_stretches(part)) for part in ("train", config.generate.prompts_from)}
+    audio = {part: dict(stretches(part)) for part in ("train", config.generate.prompts_from)}
     training, held_out = audio.values()
     tagger = Tagger.load()
 
@@ -67,7 +67,7 @@ def main() -> None:
     write_json(metrics_file("reference"), numbers)
 
 
-def _stretches(part: str) -> Iterator[tuple[str, np.ndarray]]:
+def stretches(part: str) -> Iterator[tuple[str, np.ndarray]]:
     """Audio of every stretch of a part, by clip and first sample."""
     manifest = Manifest.load()
     clips = manifest.by_name

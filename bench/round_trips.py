@@ -1,0 +1,98 @@
+"""What spectrogram and latents alone cost: held-out audio through them and back, no model between.
+
+Run after `dvc repro reference`: no model can sound better than its row here. Other spectrograms are
+tried without touching params.yaml: `python bench/round_trips.py --set spectrogram.n_fft=2048`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import yaml
+
+from soundloom.config import load_config
+from soundloom.controls import resynthesised
+from soundloom.corpus import Manifest
+from soundloom.errors import run_or_exit
+from soundloom.layout import REFERENCE_FOLDER
+from soundloom.models.latents import Latents
+from soundloom.parallel import each
+from soundloom.runtime import start_keras
+from soundloom.spectrogram import FrameCodec
+from soundloom.split import parse_stretch_name
+from soundloom.stages.reference import stretches
+from soundloom.store import read_arrays
+
+MEANS = {
+    "key clarity": "tonality/key_clarity",
+    "chroma entropy": "tonality/chroma_entropy",
+    "flux": "dynamics/spectral_flux",
+    "RMS (dBFS)": "dynamics/rms_dbfs",
+}
+
+
+def main() -> None:
+    """Print a table: real audio, the codec, and latents of each number asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--latents", type=int, nargs="*", default=[64, 128], metavar="N")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
+    arguments = parser.parse_args()
+    changes = dict(change.partition("=")[::2] for change in arguments.changes)
+    config = load_config().with_changes(
+        {key: yaml.safe_load(value) for key, value in changes.items()}, "--set"
+    )
+    start_keras(config.evaluate.seed, config.evaluate.threads)
+    from soundloom.evaluation import Measures, from_arrays, listen, truth_kept
+    from soundloom.tagger import Tagger
+
+    rate_hz, tagger = config.dataset.sample_rate_hz, Tagger.load()
+    training = [samples for _, samples in stretches("train")]
+    held_out = dict(stretches(config.generate.prompts_from))
+    ranges = [FrameCodec.level_range(some, config.spectrogram, rate_hz) for some in training]
+    codec = FrameCodec.fit(ranges, config.spectrogram, rate_hz)
+    known_held_out, known_training = (
+        from_arrays(read_arrays(REFERENCE_FOLDER / f"{part}.npz"))
+        for part in ("held_out", "training")
+    )
+    measures = Measures(known_held_out, known_training, config.evaluate, rate_hz)
+    truths = Manifest.load().truths({name: parse_stretch_name(name)[0] for name in held_out})
+
+    print(f"| | FAD | KAD | tonality | dynamics | {' | '.join(MEANS)} | key score |")
+    print("|---|" + "--:|" * (5 + len(MEANS)))
+
+    def show(name: str, there_and_back: Callable[[np.ndarray], np.ndarray]) -> None:
+        made = each(
+            there_and_back, list(held_out.values()), desc=name, jobs=config.evaluate.threads
+        )
+        audio = dict(zip(held_out, made, strict=True))
+        heard = listen(
+            audio, rate_hz, tagger,
+            n_windows=config.evaluate.n_windows, threads=config.evaluate.threads,
+        )  # fmt: skip
+        numbers = measures.of(heard)
+        means = [
+            np.concatenate([one.descriptors[key] for one in heard]).mean() for key in MEANS.values()
+        ]
+        ratios = [numbers[group]["ratio"] for group in ("tonality", "dynamics")]
+        key = truth_kept(audio, truths, rate_hz)["key"] if truths else float("nan")
+        cells = [f"{value:.1f}" for value in (numbers["fad"], numbers["kad"])]
+        cells += [f"{value:.2f}" for value in (*ratios, *means, key)]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+    show("real", lambda samples: samples)
+    show("codec", lambda samples: resynthesised(codec, samples))
+    stack = config.model.latents.stack_frames
+    windows = [codec.encode(samples)[None] for samples in training]
+    for n_latents in arguments.latents:
+        latents = Latents.fit(windows, stack, n_latents)
+
+        def through(samples: np.ndarray, latents: Latents = latents) -> np.ndarray:
+            return codec.decode(latents.decode(latents.encode(codec.encode(samples))))
+
+        show(f"{n_latents} latents of {stack} frames", through)
+
+
+if __name__ == "__main__":
+    run_or_exit(main)
