@@ -67,20 +67,26 @@ def threads_for_processes() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def built_project(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+def first_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
     """The tiny project after its first `dvc repro`, built once for all of xdist's workers.
 
-    It is every worker's: a test takes a :meth:`Project.duplicate` of it.
+    For one module alone; the others take :meth:`Project.duplicate` of ``built_project``.
     """
     own = tmp_path_factory.getbasetemp()
-    shared = (own if worker_id == "master" else own.parent) / "built"
-    with FileLock(f"{shared}.lock"):
-        if not shared.exists():
-            project = Project.copy(shared.with_name("building"))
+    folder = (own if worker_id == "master" else own.parent) / "built"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "kept").exists():
+            project = Project.copy(folder / "first")
             assert project.repro() == project.stages()
             project.commit("built")
-            project.duplicate(shared)
-    return Project(shared)
+            project.duplicate(folder / "kept")
+    return Project(folder / "first")
+
+
+@pytest.fixture(scope="session")
+def built_project(first_build: Project) -> Project:
+    """The built project, without a store, as no test may change it."""
+    return Project(first_build.folder.with_name("kept"))
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,10 @@ from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
 from soundloom.tracking import RunStore
 
 
-@pytest.fixture(scope="module")
-def built(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The built project, recorded in a store. Tests leave it as they find it, or say so."""
-    project = built_project.duplicate(tmp_path_factory.mktemp("pipeline") / "project")
-    assert project.repro() == ["track"]
-    return project
+@pytest.fixture
+def built(first_build: Project) -> Project:
+    """The project after its first `dvc repro`. Tests leave it as they find it, or say so."""
+    return first_build
 
 
 def test_a_second_run_does_nothing(built: Project) -> None:

@@ -28,7 +28,7 @@ from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import central_normal, choose
 from soundloom.models.latents import Latents
-from soundloom.models.sequence import SequenceModel, style_of
+from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -66,10 +66,7 @@ class Density(SequenceModel):
     def example(
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
-        latents = self._standardised(windows)
-        style = style_of(latents, rng)
-        told = self._told(windows, style, latents.shape[1] - 1)
-        latents = self._level(style).relative(latents)
+        latents, told, _ = self._seen(windows, rng=rng)
         heard, following = latents[:, :-1], latents[:, 1:]
         if rng is not None and self._config.density.input_noise > 0.0:
             levels = self._config.density.input_noise * rng.random((len(heard), 1, 1), np.float32)
@@ -110,14 +107,7 @@ class Density(SequenceModel):
         latents, emphasis = self._latents, self._emphasis()
         n_steps = -(-n_frames // latents.stack_frames)
         with threadpool_limits(1):
-            whole = latents.whole_steps(prompts)
-            prompt = self._standardised(whole)
-            style = style_of(prompt)
-            told, level = (
-                self._told(whole, style, prompt.shape[1] + n_steps - 1),
-                self._level(style),
-            )
-            heard = level.relative(prompt)
+            heard, told, level = self._seen(latents.whole_steps(prompts), n_steps)
             head = self._head.sampler()
 
             def draw(hidden: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -127,8 +117,7 @@ class Density(SequenceModel):
                 return np.clip(following, *self._extremes)
 
             drawn = self._go_on(heard, told, lambda step: step * emphasis, draw)
-            drawn = level.absolute(drawn) * latents.deviations
-            return latents.decode(drawn)[:, :n_frames]
+            return self._frames(drawn, level)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)

@@ -67,6 +67,10 @@ class Level:
         return latents * self.spread + self.mean
 
 
+# Where latents are not taken relative to anything.
+UNMOVED = Level(np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
+
+
 class SequenceModel(FrameModel):
     """Latents and what is told → GRUs; a subclass adds what predicts the step to come."""
 
@@ -97,14 +101,29 @@ class SequenceModel(FrameModel):
 
     def _level(self, style: np.ndarray) -> Level:
         """What latents of this style are taken relative to."""
-        if not self._config.backbone.relative:
-            style = np.repeat([[0.0, 1.0]], style.shape[1] // 2, axis=1).reshape(1, -1)
-        return Level.of(style)
+        return Level.of(style) if self._config.backbone.relative else UNMOVED
 
     def _relative(self, frames: np.ndarray) -> np.ndarray:
         """Standardised latents relative to each sequence's own level."""
         latents = self._standardised(frames)
         return self._level(style_of(latents)).relative(latents)
+
+    def _seen(
+        self, frames: np.ndarray, n_to_come: int = 0, rng: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, Told, Level]:
+        """Relative latents of whole steps' frames, what is told beside them, and their level.
+
+        What is told reaches ``n_to_come`` steps beyond the frames. ``rng``: see :func:`style_of`.
+        """
+        latents = self._standardised(frames)
+        style = style_of(latents, rng)
+        level = self._level(style)
+        told = self._told(frames, style, latents.shape[1] + n_to_come - 1)
+        return level.relative(latents), told, level
+
+    def _frames(self, relative: np.ndarray, level: Level) -> np.ndarray:
+        """The frames of latents relative to ``level``."""
+        return self._latents.decode(level.absolute(relative) * self._latents.deviations)
 
     def _inputs_of_told(self) -> tuple[Any, Any]:
         """Keras inputs for ``hands`` and ``constant``."""

@@ -28,7 +28,7 @@ from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import choose
 from soundloom.models.latents import Latents
-from soundloom.models.sequence import SequenceModel, style_of
+from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -78,10 +78,8 @@ class Tokens(SequenceModel):
     def example(
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
-        latents = self._standardised(windows)
-        style = style_of(latents, rng)
-        told = self._told(windows, style, latents.shape[1] - 1)
-        codes = self._spelt(self._level(style).relative(latents))
+        latents, told, _ = self._seen(windows, rng=rng)
+        codes = self._spelt(latents)
         heard, following = codes[:, :-1], codes[:, 1:]
         if rng is not None:
             wanted = self._config.tokens
@@ -117,14 +115,8 @@ class Tokens(SequenceModel):
         n_steps = -(-n_frames // latents.stack_frames)
         table = ops.convert_to_numpy(self._embed.embeddings)
         with threadpool_limits(1):
-            whole = latents.whole_steps(prompts)
-            prompt = self._standardised(whole)
-            style = style_of(prompt)
-            told, level = (
-                self._told(whole, style, prompt.shape[1] + n_steps - 1),
-                self._level(style),
-            )
-            heard = self._spelt(level.relative(prompt))
+            prompt, told, level = self._seen(latents.whole_steps(prompts), n_steps)
+            heard = self._spelt(prompt)
             head = self._head.sampler()
 
             def draw(hidden: np.ndarray, _: np.ndarray) -> np.ndarray:
@@ -135,7 +127,7 @@ class Tokens(SequenceModel):
                 heard, told, lambda codes: table[codes + self._rows].sum(axis=1), draw
             )
             read = dequantise(drawn, self._codebooks) / latents.deviations
-            return latents.decode(level.absolute(read) * latents.deviations)[:, :n_frames]
+            return self._frames(read, level)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
