@@ -63,7 +63,9 @@ def test_the_curve_grows_while_training_runs(root: Path) -> None:
 def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signals) -> None:
     store = RunStore(root, "soundloom")
     script = (
-        "import sys, time; from soundloom.live import LiveReport\n"
+        "import signal, time; from soundloom.live import LiveReport\n"
+        # Tests run in the background would hand down that interrupts are ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(120)"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
