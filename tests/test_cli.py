@@ -74,7 +74,7 @@ def test_check_says_what_follows_from_the_params() -> None:
 
 def test_an_error_is_one_line_and_its_traceback_is_for_debugging(folder: Path) -> None:
     text = (folder / "params.yaml").read_text(encoding="utf-8")
-    (folder / "params.yaml").write_text(text.replace("n_fft: 1024", "n_fft: 7"), encoding="utf-8")
+    (folder / "params.yaml").write_text(text.replace("n_fft: 1536", "n_fft: 7"), encoding="utf-8")
     done = run("check")
     assert_one_line(done, "params.yaml: spectrogram.n_fft is 7; it must be")
     for arguments in (("--debug", "check"), ("check", "--debug")):

@@ -133,9 +133,10 @@ class SpectrogramConfig(_Section):
     range_db: Annotated[float, Field(ge=20, le=160)]
     log1p_gain: Annotated[float, Field(ge=1, le=1e6)]
     scaler: Literal["global", "per_bin"]
-    griffin_lim_iterations: Annotated[int, Field(ge=1, le=1000)]
+    phase_start: Literal["tones", "random"]
+    phase_seed: Seed
+    griffin_lim_iterations: Annotated[int, Field(ge=0, le=1000)]
     griffin_lim_momentum: Annotated[float, Field(ge=0, le=1)]
-    griffin_lim_seed: Seed
     n_previews: Annotated[int, Field(ge=0, le=1000)]
 
     @property

@@ -20,7 +20,7 @@ def fill() -> None:
     beats = librosa.clicks(times=np.arange(0.25, _SECONDS, 0.5), sr=_RATE_HZ, length=length)
     tone = librosa.tone(220.0, sr=_RATE_HZ, length=length)
     samples = (0.5 * beats + 0.1 * tone).astype(np.float32)
-    librosa.griffinlim(np.abs(librosa.stft(samples)), n_iter=1, random_state=0)
+    librosa.istft(librosa.stft(samples))
     librosa.feature.chroma_cqt(y=samples, sr=_RATE_HZ)
     librosa.zero_crossings(samples)
     envelope = librosa.onset.onset_strength(y=samples, sr=_RATE_HZ)

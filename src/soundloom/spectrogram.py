@@ -2,7 +2,7 @@
 
 Forward: STFT (centred Hann windows) → amplitude relative to a full-scale sine → mel bands, or the
 STFT's own bins → dB or log → a scikit-learn scaler fitted on training audio. Inverse: the same
-steps backwards, with non-negative least squares for the mel bands and Griffin-Lim for the phase.
+steps backwards, with non-negative least squares for the mel bands; phase.py finds the phases.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any
 
 import librosa
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.preprocessing import MinMaxScaler
 
 from soundloom.config import SpectrogramConfig
 from soundloom.errors import SoundloomError
+from soundloom.phase import griffin_lim, random_phases, tonal_phases
 
 # Amplitudes are floored at -200 dB re full scale before the logarithm: digital silence, not -inf.
 _AMPLITUDE_FLOOR = 1e-10
@@ -39,10 +41,9 @@ def analyse(samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int)
 def synthesise(
     levels: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int, n_samples: int
 ) -> np.ndarray:
-    """Undo :func:`analyse`: levels → ``(n_samples,)`` float32 samples, phase by fast Griffin-Lim.
+    """Undo :func:`analyse`: levels → ``(n_samples,)`` float32 samples.
 
-    Source: Griffin & Lim 1984; momentum after Perraudin, Balazs & Søndergaard 2013. The random
-    starting phase is seeded by ``griffin_lim_seed``. Samples may exceed [-1, 1].
+    Phases start from ``phase_start``, seeded by ``phase_seed``. Samples may exceed [-1, 1].
     """
     if config.amplitude == "db":
         amplitude = 10.0 ** (levels / 20.0)
@@ -51,14 +52,19 @@ def synthesise(
     amplitude = np.maximum(amplitude, 0.0).astype(np.float32)
     if config.kind == "mel":
         amplitude = _bins_from_bands(amplitude, mel_filters(config, sample_rate_hz))
-    samples = librosa.griffinlim(
-        (amplitude / _amplitude_per_magnitude(config)).T,
-        n_iter=config.griffin_lim_iterations,
-        hop_length=config.hop_samples,
-        n_fft=config.n_fft,
+    magnitudes = (amplitude / _amplitude_per_magnitude(config)).T
+    rng = np.random.default_rng(config.phase_seed)
+    if config.phase_start == "tones":
+        phases = tonal_phases(magnitudes, config.n_fft, config.hop_samples, rng)
+    else:
+        phases = random_phases(magnitudes, rng)
+    samples = griffin_lim(
+        magnitudes,
+        phases,
+        config.n_fft,
+        config.hop_samples,
+        n_iterations=config.griffin_lim_iterations,
         momentum=config.griffin_lim_momentum,
-        init="random",
-        random_state=config.griffin_lim_seed,
     )
     return samples[:n_samples].astype(np.float32)
 
@@ -101,13 +107,15 @@ def _bins_from_bands(bands: np.ndarray, filters: np.ndarray) -> np.ndarray:
     its bands, which spreads energy evenly and so generalises better inside a band than the sparse
     solutions of an active-set solver.
     """
-    share = filters / np.maximum(filters.sum(axis=0), 1e-8)
-    bins = bands @ share + _AMPLITUDE_FLOOR
-    numerator = bands @ filters
-    gram = filters.T @ filters
+    # Each bin lies in two bands at most: nearly all products would be with zeros.
+    to_bands = csr_array(filters)
+    to_bins = csr_array(filters.T)
+    share = csr_array((filters / np.maximum(filters.sum(axis=0), 1e-8)).T)
+    bins = share @ bands.T + np.float32(_AMPLITUDE_FLOOR)
+    numerator = to_bins @ bands.T
     for _ in range(_NNLS_ITERATIONS):
-        bins *= numerator / np.maximum(bins @ gram, 1e-20)
-    return bins
+        bins *= numerator / np.maximum(to_bins @ (to_bands @ bins), 1e-20)
+    return bins.T
 
 
 class FrameCodec:
