@@ -28,7 +28,8 @@ def tonal_phases(
     """
     n_bins, n_frames = magnitudes.shape
     bins = np.arange(n_bins)
-    levels = np.log(magnitudes + _TINY)
+    # In float64: a peak barely above its neighbours must not seem level with them.
+    levels = np.log(magnitudes.astype(np.float64) + _TINY)
     below, at, above = levels[:-2], levels[1:-1], levels[2:]
     is_peak = np.zeros((n_bins, n_frames), bool)
     is_peak[1:-1] = (at > below) & (at >= above)
@@ -38,7 +39,7 @@ def tonal_phases(
 
     turn = 2.0 * np.pi * hop_samples / n_fft
     phases = np.empty((n_bins, n_frames), np.float32)
-    phase: np.ndarray = rng.uniform(0.0, 2.0 * np.pi, n_bins)
+    phase = rng.uniform(0.0, 2.0 * np.pi, bins.shape)
     for number in range(n_frames):
         peaks = np.flatnonzero(is_peak[:, number])
         if len(peaks):
