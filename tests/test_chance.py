@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from soundloom.models.chance import central_normal, choose
+from soundloom.models.chance import central_normal, choose, gumbel
 
 CHANCES = (np.arange(10_000) + 0.5) / 10_000
 PROBABILITIES = np.array([0.1, 0.5, 0.1, 0.3])
@@ -53,3 +53,10 @@ def test_central_normal() -> None:
         central_normal(np.array([0.0, 1.0]), 0.6826895), [-1.0, 1.0], atol=1e-6
     )
     assert np.isfinite(central_normal(np.array([0.0]))).all()
+
+
+def test_the_highest_of_logits_and_gumbel_numbers_is_as_frequent_as_probable() -> None:
+    heights = gumbel(np.random.default_rng(0).random((100_000, 4)))
+    chosen = (np.log(PROBABILITIES) + heights).argmax(axis=1)
+    np.testing.assert_allclose(np.bincount(chosen) / len(chosen), PROBABILITIES, atol=0.006)
+    assert np.isfinite(gumbel(np.array([0.0, np.nextafter(1.0, 0.0)]))).all()

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from soundloom.config import DensityConfig
+from soundloom.models.chance import gumbel
 from soundloom.models.density import (
     Density,
     MixtureHead,
@@ -42,15 +43,16 @@ def test_the_likelihood_by_hand() -> None:
 
 def test_draws_follow_the_mixture() -> None:
     mixture = np.array([[np.log([0.25, 0.75]), [-3.0, 1.0], np.log([0.5, 2.0])]])
-    chances, normals = RNG.random(40_000), RNG.standard_normal(40_000)
-    many = np.repeat(mixture, len(chances), axis=0)
-    drawn = draw_from_mixture(many, chances, normals, 1.0)
+    heights, normals = gumbel(RNG.random((40_000, 2))), RNG.standard_normal(40_000)
+    many = np.repeat(mixture, len(normals), axis=0)
+    drawn = draw_from_mixture(many, heights, normals)
     for place in (-3.5, -2.5, 0.0, 2.0, 4.0):
         expected = 0.25 * norm.cdf(place, -3.0, 0.5) + 0.75 * norm.cdf(place, 1.0, 2.0)
         assert (drawn < place).mean() == pytest.approx(expected, abs=0.01)
-    np.testing.assert_array_equal(draw_from_mixture(many[:5], chances[:5], normals[:5], 0.0), 1.0)
+    nothing = draw_from_mixture(many[:5], 0.0 * heights[:5], 0.0 * normals[:5])
+    np.testing.assert_array_equal(nothing, 1.0)
     # Halved temperature: weights squared, deviations halved.
-    cold = draw_from_mixture(many, chances, normals, 0.5)
+    cold = draw_from_mixture(many, 0.5 * heights, 0.5 * normals)
     expected = 0.1 * norm.cdf(0.5, -3.0, 0.25) + 0.9 * norm.cdf(0.5, 1.0, 1.0)
     assert (cold < 0.5).mean() == pytest.approx(expected, abs=0.01)
 
@@ -89,6 +91,7 @@ def test_numpy_predicts_as_keras_does(model: Density) -> None:
         hidden = backbone.step(np.concatenate([heard[:, step], hands[:, step]], axis=1))
         mixtures = head.mixtures(hidden, heard[:, step], following[:, step])
         for latent, mixture in mixtures:
+            mixture[:, 2] = np.log(np.exp(mixture[:, 2]) + head.least_scale)
             np.testing.assert_allclose(mixture, expected[:, step, latent], atol=2e-3, rtol=1e-3)
 
 

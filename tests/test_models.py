@@ -47,7 +47,8 @@ def model_config(name: str, relative: bool = False) -> ModelConfig:
 
 
 def small_codec() -> FrameCodec:
-    config = CONFIG.spectrogram.model_copy(update={"n_mels": N_BINS, "griffin_lim_iterations": 2})
+    changes = {"n_fft": 1024, "n_mels": N_BINS, "griffin_lim_iterations": 2}
+    config = CONFIG.spectrogram.model_copy(update=changes)
     samples = music(8, 22_050)
     return FrameCodec.fit([FrameCodec.level_range(samples, config, 22_050)], config, 22_050)
 

@@ -38,3 +38,11 @@ def central_normal(chances: np.ndarray, top_p: float = 1.0) -> np.ndarray:
     """Standard normal numbers from uniform ones in [0, 1), within the central share ``top_p``."""
     # Chance 0 would lie infinitely far out.
     return ndtri(np.clip(0.5 + top_p * (chances - 0.5), 1e-9, 1.0 - 1e-9))
+
+
+def gumbel(chances: np.ndarray) -> np.ndarray:
+    """Standard Gumbel numbers from uniform ones in [0, 1).
+
+    Added to logits, the highest sum picks each choice as often as its probability (Gumbel 1954).
+    """
+    return -np.log(-np.log(np.clip(chances, 1e-300, 1.0 - 1e-16)))

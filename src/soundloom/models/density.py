@@ -21,12 +21,13 @@ from typing import Any, Self
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from soundloom.config import DensityConfig, ModelConfig
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
-from soundloom.models.chance import central_normal, choose
+from soundloom.models.chance import central_normal, gumbel
 from soundloom.models.latents import Latents
 from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
@@ -110,8 +111,10 @@ class Density(SequenceModel):
             heard, told, level = self._seen(latents.whole_steps(prompts), n_steps)
             head = self._head.sampler()
 
+            n_chances = (latents.n_latents, 1 + self._config.density.components)
+
             def draw(hidden: np.ndarray, last: np.ndarray) -> np.ndarray:
-                chances = np.stack([rng.random((2, latents.n_latents)) for rng in rngs])
+                chances = np.stack([rng.random(n_chances) for rng in rngs])
                 following = head.draw(hidden, last, chances, temperature, top_p)
                 # Beyond what training ever held, the network has nothing to go by.
                 return np.clip(following, *self._extremes)
@@ -201,7 +204,7 @@ class MixtureHead(keras.layers.Layer):
         shape = (*ops.shape(outputs)[:-1], self._n_latents, 3, self._components)
         logits, means, scales = ops.unstack(ops.reshape(outputs, shape), axis=-2)
         means = means + (self.carried * last)[..., None]
-        return ops.stack([logits, means, _floored(scales, self._log_least, ops)], axis=-2)
+        return ops.stack([logits, means, _floored(scales, self._log_least)], axis=-2)
 
     def sampler(self) -> MixtureSampler:
         """The same head in NumPy, one latent at a time."""
@@ -236,7 +239,7 @@ class MixtureSampler:
     ):
         self._of_hidden, self._unit_bias = of_hidden, unit_bias
         self._past_units, self._output_bias = past_units, output_bias
-        self._carried, self._log_least = carried, log_least
+        self._carried, self.least_scale = carried, math.exp(log_least)
         self.n_latents = len(of_latents)
         self._ends = np.searchsorted(degrees, np.arange(self.n_latents), side="right").tolist()
         begins = [0, *self._ends[:-1]]
@@ -260,13 +263,16 @@ class MixtureSampler:
     ) -> np.ndarray:
         """The step after ``last`` (n, n_latents), given ``hidden`` (n, n_hidden).
 
-        ``chances`` (n, 2, n_latents) in [0, 1) → (n, n_latents) float32.
+        ``chances`` (n, n_latents, 1 + components) in [0, 1) → (n, n_latents) float32.
+        ``temperature`` divides the logits and scales the deviations; at 0 each latent is the mean
+        of its heaviest component.
         """
         latents = np.zeros((len(hidden), self.n_latents), np.float32)
-        choices, normals = chances[:, 0], central_normal(chances[:, 1], top_p)
+        places = (temperature * central_normal(chances[..., 0], top_p)).astype(np.float32)
+        heights = (temperature * gumbel(chances[..., 1:])).astype(np.float32)
         for latent, mixture in self.mixtures(hidden, last, latents):
             latents[:, latent] = draw_from_mixture(
-                mixture, choices[:, latent], normals[:, latent], temperature
+                mixture, heights[:, latent], places[:, latent], self.least_scale
             )
         return latents
 
@@ -276,37 +282,38 @@ class MixtureSampler:
         """Yield each latent's number and ``(n, 3, components)`` mixture, in order.
 
         ``latents`` (n, n_latents) is read as it goes: the caller fills in latent ``d`` before it
-        asks for the mixture of ``d + 1``.
+        asks for the mixture of ``d + 1``. Scales are still without ``least_scale``.
         """
-        units = times(hidden, self._of_hidden) + self._unit_bias
-        past_units = times(hidden, self._past_units) + self._output_bias
-        past_units = past_units.reshape(len(hidden), self.n_latents, -1)
-        begin = 0
+        # Sixty times a step, so as few calls of NumPy as will do; rows apart, as in times().
+        units = (times(hidden, self._of_hidden) + self._unit_bias)[:, None]
+        outputs = times(hidden, self._past_units) + self._output_bias
+        outputs = outputs.reshape(len(hidden), self.n_latents, 3, -1)
+        outputs[:, :, 1] += (self._carried * last)[..., None]
+        drawn, begin = latents[:, None], 0
         for latent, end in enumerate(self._ends):
             if end > begin:
-                new = units[:, begin:end] + times(latents[:, :latent], self._new_units[latent])
-                units[:, begin:end] = new * 0.5 * (1.0 + np.tanh(0.5 * new))
-            output = past_units[:, latent] + times(units[:, :end], self._to_mixture[latent])
-            mixture = output.reshape(len(hidden), 3, -1)
-            mixture[:, 1] += (self._carried[latent] * last[:, latent])[:, None]
-            mixture[:, 2] = _floored(mixture[:, 2], self._log_least, np)
+                new = units[..., begin:end]
+                new += np.matmul(drawn[..., :latent], self._new_units[latent])
+                new *= expit(new)
+            mixture = outputs[:, latent]
+            mixture += np.matmul(units[..., :end], self._to_mixture[latent]).reshape(mixture.shape)
             yield latent, mixture
             begin = end
 
 
 def draw_from_mixture(
-    mixture: np.ndarray, chances: np.ndarray, normals: np.ndarray, temperature: float
+    mixture: np.ndarray, heights: np.ndarray, places: np.ndarray, least_scale: float = 0.0
 ) -> np.ndarray:
     """One value from each mixture of Gaussians, ``(n, 3, components)`` → ``(n,)``.
 
-    ``chances`` (n,) in [0, 1) pick the components, ``normals`` (n,) the places within them, in
-    deviations. ``temperature`` divides the logits and scales the deviations; at 0 the heaviest
-    component's mean is taken.
+    ``heights`` (n, components), Gumbel numbers times the temperature, pick the components (the
+    highest sum with the logits is chosen as often as its weight says); ``places`` (n,), normal
+    numbers times the temperature, the places within them, in deviations. ``least_scale`` is added
+    to the deviations.
     """
-    logits, means, log_scales = mixture[:, 0], mixture[:, 1], mixture[:, 2]
-    each = np.arange(len(mixture))
-    chosen = choose(logits, chances, temperature)
-    return means[each, chosen] + temperature * np.exp(log_scales[each, chosen]) * normals
+    chosen = (mixture[:, 0] + heights).argmax(axis=1)
+    picked = mixture[np.arange(len(mixture)), :, chosen]
+    return picked[:, 1] + (np.exp(picked[:, 2]) + least_scale) * places
 
 
 def negative_log_likelihood(latents: Any, mixtures: Any, weights: Any = 1.0) -> Any:
@@ -320,6 +327,6 @@ def negative_log_likelihood(latents: Any, mixtures: Any, weights: Any = 1.0) -> 
     return -ops.mean(weights * ops.logsumexp(of_components, axis=-1))
 
 
-def _floored(log_scales: Any, log_least: float, xp: Any) -> Any:
-    """Smoothly at least ``log_least``: a component that closes in on one value wins without end."""
-    return log_least + xp.logaddexp(log_scales - log_least, 0.0)
+def _floored(log_scales: Any, log_least: float) -> Any:
+    """Scales as much larger as the least: a component that closes in on one value wins forever."""
+    return log_least + ops.logaddexp(log_scales - log_least, 0.0)
