@@ -95,6 +95,25 @@ def test_numpy_predicts_as_keras_does(model: Density) -> None:
             np.testing.assert_allclose(mixture, expected[:, step, latent], atol=2e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_network_gone_wild_draws_nothing_that_training_never_held(temperature: float) -> None:
+    model = trained("density")[0]
+    bias = np.asarray(model._head.output_bias).reshape(12, 3, 2).copy()
+    bias[:, 1:] = 500.0  # means, and the logarithms of the deviations
+    model._head.output_bias.assign(bias.reshape(-1))
+    with np.errstate(all="raise", under="ignore"):
+        frames = sample(model, 0, 1, temperature=temperature)
+    assert np.isfinite(frames).all()
+    extremes = model._extremes
+    head = model._head.sampler()
+    hidden = np.zeros((3, model._config.backbone.units), np.float32)
+    drawn = head.draw(
+        hidden, np.zeros((3, 12), np.float32), RNG.random((3, 12, 3)), temperature, 1.0, extremes
+    )
+    assert (drawn >= extremes[0] - 1e-5).all()
+    assert (drawn <= extremes[1] + 1e-5).all()
+
+
 def test_deviations_have_a_floor() -> None:
     config = DensityConfig(
         components=1, hidden_units=4, dropout=0.0, input_noise=0.0, emphasis=0.0, min_scale=0.05

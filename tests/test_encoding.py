@@ -56,7 +56,8 @@ def test_every_clip_has_its_frames(tmp_path: Path, config: Config) -> None:
     codec = fit_codec(tmp_path, clips, stretches, config.spectrogram, RATE_HZ)
     n_frames = encode_clips(tmp_path, clips, codec, tmp_path / "frames")
     written = [FrameFolder(tmp_path / "frames").read(clip.name) for clip in clips]
-    assert [frames.shape for frames in written] == [(87, 128), (173, 128), (259, 128)]
+    n_bins = config.spectrogram.n_bins
+    assert [frames.shape for frames in written] == [(87, n_bins), (173, n_bins), (259, n_bins)]
     assert n_frames == 87 + 173 + 259
     errors = measure_round_trip(tmp_path, clips, codec)
     assert 0 < errors["spectral_convergence"] < 0.5

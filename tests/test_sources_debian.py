@@ -265,6 +265,7 @@ def test_packages_are_fetched_with_apt_and_become_clips(
     apt_repository(build_deb(tree, "local-songs", DEP5))
     params["dataset"] |= {"source": "debian", "sample_rate_hz": RATE_HZ, "clip_seconds": 10.0}
     params["pairs"]["window_frames"] = 64
+    params["generate"]["prompt_seconds"] = 5.0
     params["dataset"]["debian"]["packages"] = ["local-songs", "local-songs"]
     save_params(params)
 

@@ -35,6 +35,8 @@ from soundloom.windows import Batches
 
 _WEIGHTS_FILE = "network.weights.h5"
 _LATENTS_FILE = "latents.npz"
+# More than any latent's deviation can be, and finite.
+_LARGEST_LOG_SCALE = 10.0
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 
 
@@ -115,9 +117,7 @@ class Density(SequenceModel):
 
             def draw(hidden: np.ndarray, last: np.ndarray) -> np.ndarray:
                 chances = np.stack([rng.random(n_chances) for rng in rngs])
-                following = head.draw(hidden, last, chances, temperature, top_p)
-                # Beyond what training ever held, the network has nothing to go by.
-                return np.clip(following, *self._extremes)
+                return head.draw(hidden, last, chances, temperature, top_p, self._extremes)
 
             drawn = self._go_on(heard, told, lambda step: step * emphasis, draw)
             return self._frames(drawn, level)[:, :n_frames]
@@ -259,21 +259,26 @@ class MixtureSampler:
         last: np.ndarray,
         chances: np.ndarray,
         temperature: float,
-        top_p: float = 1.0,
+        top_p: float,
+        extremes: np.ndarray,
     ) -> np.ndarray:
         """The step after ``last`` (n, n_latents), given ``hidden`` (n, n_hidden).
 
         ``chances`` (n, n_latents, 1 + components) in [0, 1) → (n, n_latents) float32.
         ``temperature`` divides the logits and scales the deviations; at 0 each latent is the mean
-        of its heaviest component.
+        of its heaviest component. No latent leaves ``extremes`` (2, n_latents), lowest and highest:
+        beyond what training ever held, the network has nothing to go by, and one latent out of all
+        bounds would take those after it along.
         """
         latents = np.zeros((len(hidden), self.n_latents), np.float32)
         places = (temperature * central_normal(chances[..., 0], top_p)).astype(np.float32)
         heights = (temperature * gumbel(chances[..., 1:])).astype(np.float32)
+        lowest, highest = extremes.astype(np.float32)
         for latent, mixture in self.mixtures(hidden, last, latents):
-            latents[:, latent] = draw_from_mixture(
+            drawn = draw_from_mixture(
                 mixture, heights[:, latent], places[:, latent], self.least_scale
             )
+            latents[:, latent] = np.minimum(np.maximum(drawn, lowest[latent]), highest[latent])
         return latents
 
     def mixtures(
@@ -313,7 +318,8 @@ def draw_from_mixture(
     """
     chosen = (mixture[:, 0] + heights).argmax(axis=1)
     picked = mixture[np.arange(len(mixture)), :, chosen]
-    return picked[:, 1] + (np.exp(picked[:, 2]) + least_scale) * places
+    scales = np.exp(np.minimum(picked[:, 2], _LARGEST_LOG_SCALE)) + least_scale
+    return picked[:, 1] + scales * places
 
 
 def negative_log_likelihood(latents: Any, mixtures: Any, weights: Any = 1.0) -> Any:
