@@ -9,17 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recordings import music
+from signals import RATE_HZ, sine
 from soundloom.phase import griffin_lim, random_phases, tonal_phases
 
-RATE_HZ, N_FFT, HOP = 22_050, 1024, 256
+N_FFT, HOP = 1024, 256
 
 
 def stft(samples: np.ndarray) -> np.ndarray:
     return librosa.stft(samples, n_fft=N_FFT, hop_length=HOP)
-
-
-def sine(frequency_hz: float, n_samples: int = 2 * RATE_HZ) -> np.ndarray:
-    return np.sin(2 * np.pi * frequency_hz / RATE_HZ * np.arange(n_samples)).astype(np.float32)
 
 
 def recovered(samples: np.ndarray, start: str, n_iterations: int) -> np.ndarray:
