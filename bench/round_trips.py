@@ -21,8 +21,7 @@ from soundloom.models.latents import Latents
 from soundloom.parallel import each
 from soundloom.runtime import start_keras
 from soundloom.spectrogram import FrameCodec
-from soundloom.split import parse_stretch_name
-from soundloom.stages.reference import stretches
+from soundloom.split import parse_stretch_name, read_part
 from soundloom.store import read_arrays
 
 MEANS = {
@@ -48,8 +47,8 @@ def main() -> None:
     from soundloom.tagger import Tagger
 
     rate_hz, tagger = config.dataset.sample_rate_hz, Tagger.load()
-    training = [samples for _, samples in stretches("train")]
-    held_out = dict(stretches(config.generate.prompts_from))
+    training = [samples for _, samples in read_part("train")]
+    held_out = dict(read_part(config.generate.prompts_from))
     ranges = [FrameCodec.level_range(some, config.spectrogram, rate_hz) for some in training]
     codec = FrameCodec.fit(ranges, config.spectrogram, rate_hz)
     known_held_out, known_training = (

@@ -71,6 +71,15 @@ def test_no_shift_changes_nothing_and_a_constant_stays_one() -> None:
     np.testing.assert_allclose(shift_pitch(level, 1.7, frequencies_hz), level, rtol=1e-6)
 
 
+def test_a_line_moved_there_and_back_is_as_sharp_as_before(config: Config) -> None:
+    frequencies_hz = bin_frequencies_hz(config.spectrogram, RATE_HZ)
+    line = np.exp(-0.5 * ((np.arange(len(frequencies_hz)) - 100.0) / 1.2) ** 2)[None]
+    for semitones in np.linspace(-2.0, 2.0, 9):
+        there = shift_pitch(line, semitones, frequencies_hz)
+        back = shift_pitch(there, -semitones, frequencies_hz)
+        assert np.abs(back - line).max() < 0.03
+
+
 def test_stretch_meets_frames_at_another_speed() -> None:
     window = np.arange(100.0)[:, None]
     np.testing.assert_array_equal(stretch(window, 1.0, 10, 0.0)[:, 0], np.arange(10))
@@ -100,6 +109,14 @@ def test_what_is_too_quiet_to_tell_stays_so(config: Config) -> None:
     varied = Augment(limits, codec_of(config))(windows, rng(3))
     assert (varied[:, :, 10:20] == 0.0).all()
     assert (varied[:, :, 20:] > 0.0).any()
+
+
+def test_silence_beside_music_stays_silence_at_another_pitch(config: Config) -> None:
+    windows = WINDOWS.copy()
+    windows[:, :, 30:60] = 0.0
+    varied = Augment(only(config, pitch_semitones=2.0), codec_of(config))(windows, rng(3))
+    assert (varied[:, :, 36:54] == 0.0).all()
+    assert (varied[:, :, :24] > 0.0).all()
 
 
 def test_an_equaliser_bends_all_frames_alike_and_smoothly(config: Config) -> None:

@@ -8,6 +8,7 @@ scale, "this quiet or quieter", stays there.
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from soundloom.config import AugmentConfig
 from soundloom.spectrogram import FrameCodec
@@ -49,7 +50,7 @@ class Augment:
         gains_db = gain_db + smooth_curve(bends_db, len(self._frequencies_hz))
         levels = self._codec.levels(window)
         levels = shift_pitch(levels, semitones, self._frequencies_hz)
-        floor = shift_pitch(window, semitones, self._frequencies_hz) <= 0.0
+        floor = shift_pitch((window > 0.0).astype(np.float32), semitones, self._frequencies_hz) < 0.5
         return np.where(floor, 0.0, self._codec.frames(self._codec.louder(levels, gains_db)))
 
 
@@ -64,19 +65,20 @@ def stretch(window: np.ndarray, rate: float, n_frames: int, place: float) -> np.
 
 
 def shift_pitch(values: np.ndarray, semitones: float, bin_frequencies_hz: np.ndarray) -> np.ndarray:
-    """Move ``(n_frames, n_bins)`` along the frequency axis, interpolating between bins.
+    """Move ``(n_frames, n_bins)`` along the frequency axis, by cubic splines between bins.
 
     What lay at frequency f comes to lie at f · 2^(semitones / 12); beyond the ends, the end bins'
-    values are repeated.
+    values are repeated. A straight line between bins would flatten harmonics by up to a fifth, and a
+    model would learn to play them flat.
     """
     if semitones == 0.0:
         return values
     sources_hz = bin_frequencies_hz / 2.0 ** (semitones / 12.0)
     n_bins = len(bin_frequencies_hz)
     positions = np.interp(sources_hz, bin_frequencies_hz, np.arange(n_bins))
-    below = np.minimum(positions.astype(int), n_bins - 2)
-    share = (positions - below).astype(values.dtype)
-    return values[:, below] * (1.0 - share) + values[:, below + 1] * share
+    # The spline of each bin alone: one matrix for all frames.
+    shares = CubicSpline(np.arange(n_bins), np.eye(n_bins))(positions).astype(values.dtype)
+    return values @ shares.T
 
 
 def smooth_curve(points: np.ndarray, n_bins: int) -> np.ndarray:

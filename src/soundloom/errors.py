@@ -46,9 +46,17 @@ def exit_with(error: Exception) -> NoReturn:
 
 
 def run_or_exit(action: Callable[[], object]) -> None:
-    """Run ``action``; a :class:`SoundloomError` or ``OSError`` of its ends as :func:`exit_with`."""
+    """Run ``action``; a :class:`SoundloomError` or ``OSError`` of its ends as :func:`exit_with`.
+
+    A reader of what it prints that has had enough (``| head``) is no fault: status 0.
+    """
     try:
         action()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Or Python complains on its own when it flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
     except (SoundloomError, OSError) as error:
         exit_with(error)
     except KeyboardInterrupt:

@@ -82,7 +82,9 @@ def griffin_lim(
     before = np.zeros((), np.complex64)
     for number in range(n_iterations):
         again = librosa.stft(samples_of(spectrum), hop_length=hop_samples, n_fft=n_fft)
-        ahead = again - momentum / (1.0 + momentum) * before if number else again
+        ahead = again
+        if number and momentum:
+            ahead = again - momentum / (1.0 + momentum) * before
         before = again
         spectrum = magnitudes * (ahead / (np.abs(ahead) + _TINY))
     return samples_of(spectrum)

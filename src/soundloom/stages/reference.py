@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from soundloom.audio import read_audio
 from soundloom.config import load_config
 from soundloom.controls import make_controls
 from soundloom.corpus import Manifest
-from soundloom.layout import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
+from soundloom.layout import FRAMES_FOLDER, REFERENCE_FOLDER, metrics_file
 from soundloom.runtime import start_keras
 from soundloom.spectrogram import FrameCodec
-from soundloom.split import load_split, parse_stretch_name
+from soundloom.split import parse_stretch_name, read_part
 from soundloom.store import (
     FrameFolder,
     folder_written_aside,
@@ -31,7 +30,7 @@ def main() -> None:
     from soundloom.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
-    audio = {part: dict(stretches(part)) for part in ("train", config.generate.prompts_from)}
+    audio = {part: dict(read_part(part)) for part in ("train", config.generate.prompts_from)}
     training, held_out = audio.values()
     tagger = Tagger.load()
 
@@ -65,13 +64,3 @@ def main() -> None:
         write_arrays(aside / "held_out.npz", to_arrays(heard_held_out))
         write_json(aside / "tags.json", tags)
     write_json(metrics_file("reference"), numbers)
-
-
-def stretches(part: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Audio of every stretch of a part, by clip and first sample."""
-    manifest = Manifest.load()
-    clips = manifest.by_name
-    for stretch in load_split(FrameFolder(FRAMES_FOLDER).split_file):
-        if stretch.part == part:
-            samples = read_audio(RAW_FOLDER / clips[stretch.clip].file, manifest.sample_rate_hz)
-            yield stretch.name, samples[stretch.start_sample : stretch.end_sample]
