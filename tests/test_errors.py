@@ -18,7 +18,8 @@ def test_a_reader_that_has_had_enough_is_no_fault() -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as printing:
-        assert printing.stdout is not None and printing.stderr is not None
+        assert printing.stdout is not None
+        assert printing.stderr is not None
         assert printing.stdout.readline() == "clip 0\n"
         printing.stdout.close()
         assert printing.stderr.read() == ""

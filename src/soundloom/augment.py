@@ -50,7 +50,8 @@ class Augment:
         gains_db = gain_db + smooth_curve(bends_db, len(self._frequencies_hz))
         levels = self._codec.levels(window)
         levels = shift_pitch(levels, semitones, self._frequencies_hz)
-        floor = shift_pitch((window > 0.0).astype(np.float32), semitones, self._frequencies_hz) < 0.5
+        heard = (window > 0.0).astype(np.float32)
+        floor = shift_pitch(heard, semitones, self._frequencies_hz) < 0.5
         return np.where(floor, 0.0, self._codec.frames(self._codec.louder(levels, gains_db)))
 
 
@@ -68,8 +69,8 @@ def shift_pitch(values: np.ndarray, semitones: float, bin_frequencies_hz: np.nda
     """Move ``(n_frames, n_bins)`` along the frequency axis, by cubic splines between bins.
 
     What lay at frequency f comes to lie at f · 2^(semitones / 12); beyond the ends, the end bins'
-    values are repeated. A straight line between bins would flatten harmonics by up to a fifth, and a
-    model would learn to play them flat.
+    values are repeated. A straight line between bins would flatten harmonics by up to a fifth, and
+    a model would learn to play them flat.
     """
     if semitones == 0.0:
         return values
