@@ -19,9 +19,10 @@ from soundloom.errors import run_or_exit
 from soundloom.layout import REFERENCE_FOLDER
 from soundloom.models.latents import Latents
 from soundloom.parallel import each
+from soundloom.parts import read_part
 from soundloom.runtime import start_keras
 from soundloom.spectrogram import FrameCodec
-from soundloom.split import parse_stretch_name, read_part
+from soundloom.split import parse_stretch_name
 from soundloom.store import read_arrays
 
 MEANS = {

@@ -176,6 +176,7 @@ class PairsConfig(_Section):
 
     window_frames: Annotated[int, Field(ge=2, le=4096)]
     step_frames: Annotated[int, Field(ge=1)]
+    skip_endings: bool
     format: Literal["npy", "tfrecord"]
     shard_windows: Annotated[int, Field(ge=1, le=1_000_000)]
     split_by: Literal["artist", "recording", "time"]

@@ -8,19 +8,17 @@ stretch of its own, with a guard gap between them that no part uses.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from soundloom.audio import read_audio
 from soundloom.config import PairsConfig
-from soundloom.corpus import Clip, Manifest
+from soundloom.corpus import Clip
 from soundloom.errors import SoundloomError
-from soundloom.layout import FRAMES_FOLDER, RAW_FOLDER
-from soundloom.store import FrameFolder, read_json, write_json
+from soundloom.store import read_json, write_json
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -145,13 +143,3 @@ def save_split(path: Path, stretches: Sequence[Stretch]) -> None:
 def load_split(path: Path) -> list[Stretch]:
     """Read what :func:`save_split` wrote."""
     return [Stretch(**entry) for entry in read_json(path)]
-
-
-def read_part(part: str) -> Iterator[tuple[str, np.ndarray]]:
-    """The name and the audio, ``(n_samples,)`` at the corpus's rate, of each stretch of a part."""
-    manifest = Manifest.load()
-    clips = manifest.by_name
-    for stretch in load_split(FrameFolder(FRAMES_FOLDER).split_file):
-        if stretch.part == part:
-            samples = read_audio(RAW_FOLDER / clips[stretch.clip].file, manifest.sample_rate_hz)
-            yield stretch.name, samples[stretch.start_sample : stretch.end_sample]

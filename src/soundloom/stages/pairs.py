@@ -7,6 +7,7 @@ import numpy as np
 from soundloom.batches import open_batches, write_shards
 from soundloom.config import load_config
 from soundloom.corpus import Manifest
+from soundloom.endings import without_endings
 from soundloom.layout import FRAMES_FOLDER, PAIRS_FOLDER
 from soundloom.split import PARTS, load_split
 from soundloom.store import FrameFolder, PairsFolder, folder_written_aside, read_json
@@ -16,10 +17,14 @@ from soundloom.windows import index_windows
 def main() -> None:
     """Run the stage."""
     config = load_config().pairs
-    frames = FrameFolder(FRAMES_FOLDER)
+    frames, manifest = FrameFolder(FRAMES_FOLDER), Manifest.load()
     stretches = load_split(frames.split_file)
     hop_samples = read_json(frames.codec_file)["config"]["hop_samples"]
-    names = [clip.name for clip in Manifest.load().clips]
+    names = [clip.name for clip in manifest.clips]
+    if config.skip_endings:
+        stretches = without_endings(
+            stretches, manifest.clips, frames.read, hop_samples, manifest.sample_rate_hz
+        )
     indices: dict[str, np.ndarray] = {
         part: index_windows(stretches, part, names, hop_samples, config) for part in PARTS
     }

@@ -10,9 +10,10 @@ from soundloom.config import load_config
 from soundloom.controls import make_controls
 from soundloom.corpus import Manifest
 from soundloom.layout import FRAMES_FOLDER, REFERENCE_FOLDER, metrics_file
+from soundloom.parts import read_part
 from soundloom.runtime import start_keras
 from soundloom.spectrogram import FrameCodec
-from soundloom.split import parse_stretch_name, read_part
+from soundloom.split import parse_stretch_name
 from soundloom.store import (
     FrameFolder,
     folder_written_aside,
