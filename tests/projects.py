@@ -28,6 +28,8 @@ TINY: dict[str, Any] = {
     "pairs.window_frames": 32,
     "pairs.step_frames": 16,
     "model.latents.n_latents": 12,
+    "model.latents.detail_units": 16,
+    "model.latents.detail_epochs": 1,
     "model.backbone.units": 16,
     "model.density.hidden_units": 24,
     "model.lstm.units": 16,

@@ -199,6 +199,8 @@ class LatentsConfig(_Section):
 
     stack_frames: Annotated[int, Field(ge=1, le=16)]
     n_latents: Annotated[int, Field(ge=1, le=1024)]
+    detail_units: Annotated[int, Field(ge=0, le=8192)]
+    detail_epochs: Annotated[int, Field(ge=1, le=1000)]
 
 
 class BackboneConfig(_Section):

@@ -28,7 +28,6 @@ from soundloom.config import DensityConfig, ModelConfig
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import central_normal, gumbel
-from soundloom.models.latents import Latents
 from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
@@ -124,7 +123,7 @@ class Density(SequenceModel):
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
-        arrays = self._latents.arrays()
+        arrays = self._arrays_of_latents()
         write_arrays(folder / _LATENTS_FILE, {"extremes": self._extremes, **arrays})
 
     @classmethod
@@ -132,7 +131,7 @@ class Density(SequenceModel):
         model = cls(config, n_bins, frames_per_second)
         model.network.load_weights(folder / _WEIGHTS_FILE)
         arrays = read_arrays(folder / _LATENTS_FILE)
-        model._fitted = Latents.from_arrays(arrays)
+        model._restore_latents(arrays)
         model._extremes = arrays["extremes"]
         return model
 

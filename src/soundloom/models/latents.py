@@ -67,6 +67,11 @@ class Latents:
         """Values in a step's latents."""
         return len(self._basis)
 
+    @property
+    def n_bins(self) -> int:
+        """Values in a frame."""
+        return self._mean.shape[1]
+
     def encode(self, frames: np.ndarray) -> np.ndarray:
         """Whole steps only: frames left over at the end are dropped."""
         steps = _stacked(frames, self.stack_frames) - self._mean

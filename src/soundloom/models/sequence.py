@@ -6,7 +6,7 @@ latents) and, at every step, the time of the step to come on the music's own clo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from soundloom.config import ModelConfig
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
+from soundloom.models.detail import Detail
 from soundloom.models.latents import Latents
 from soundloom.windows import Batches
 
@@ -78,6 +79,7 @@ class SequenceModel(FrameModel):
         self._config = config
         self._frames_per_second = frames_per_second
         self._fitted: Latents | None = None
+        self._detail: Detail | None = None
         self._backbone = Backbone(config.backbone)
         self._n_told = 2 * config.latents.n_latents + N_TOLD
 
@@ -94,6 +96,18 @@ class SequenceModel(FrameModel):
     def _fit_latents(self, train: Batches) -> None:
         wanted = self._config.latents
         self._fitted = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
+        if wanted.detail_units:
+            self._detail = Detail.fit(
+                train, self._fitted, wanted.detail_units, wanted.detail_epochs
+            )
+
+    def _arrays_of_latents(self) -> dict[str, np.ndarray]:
+        """All that :meth:`_restore_latents` needs."""
+        return self._latents.arrays() | (self._detail.arrays() if self._detail else {})
+
+    def _restore_latents(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._fitted = Latents.from_arrays(arrays)
+        self._detail = Detail.from_arrays(arrays, self._fitted.stack_frames)
 
     def _standardised(self, frames: np.ndarray) -> np.ndarray:
         """Frames → latents ``(batch, n_steps, n_latents)``, each of deviation 1 in training."""
@@ -122,8 +136,12 @@ class SequenceModel(FrameModel):
         return level.relative(latents), told, level
 
     def _frames(self, relative: np.ndarray, level: Level) -> np.ndarray:
-        """The frames of latents relative to ``level``."""
-        return self._latents.decode(level.absolute(relative) * self._latents.deviations)
+        """The frames of latents relative to ``level``, with such detail as can be told."""
+        latents = level.absolute(relative)
+        frames = self._latents.decode(latents * self._latents.deviations)
+        if self._detail:
+            frames = np.clip(frames + self._detail(latents), 0.0, 1.0)
+        return frames.astype(np.float32)
 
     def _inputs_of_told(self) -> tuple[Any, Any]:
         """Keras inputs for ``hands`` and ``constant``."""

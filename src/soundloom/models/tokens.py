@@ -27,7 +27,6 @@ from soundloom.config import ModelConfig, TokensConfig
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import choose
-from soundloom.models.latents import Latents
 from soundloom.models.sequence import SequenceModel
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
@@ -131,7 +130,7 @@ class Tokens(SequenceModel):
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
-        arrays = self._latents.arrays()
+        arrays = self._arrays_of_latents()
         write_arrays(folder / _CODES_FILE, {"codebooks": self._codebooks, **arrays})
 
     @classmethod
@@ -139,7 +138,7 @@ class Tokens(SequenceModel):
         model = cls(config, n_bins, frames_per_second)
         model.network.load_weights(folder / _WEIGHTS_FILE)
         arrays = read_arrays(folder / _CODES_FILE)
-        model._fitted = Latents.from_arrays(arrays)
+        model._restore_latents(arrays)
         model._codebooks = arrays["codebooks"]
         return model
 

@@ -1,0 +1,147 @@
+"""The detail that latents leave out of the frames, as far as it can be told from them.
+
+A step's few principal components are a straight line's view of it: a harmonic between two bins, or
+the edge of an onset, needs many of them at once. What they leave out is not noise, though: a small
+network that sees a step's latents and those around it foretells some of it, as the mean of what it
+may be (least squares), so that nothing is made up.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import keras
+import numpy as np
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+from tqdm.keras import TqdmCallback
+
+from soundloom.models.latents import Latents
+from soundloom.windows import Batches
+
+# Steps seen on either side of the one whose detail is told.
+_CONTEXT_STEPS = 2
+_BATCH_STEPS = 128
+_DROPOUT = 0.1
+_LEARNING_RATE = 1e-3
+
+
+class Detail:
+    """Latents of deviation 1 ``(…, n_steps, n_latents)`` → ``(…, n_frames, n_bins)`` to add."""
+
+    def __init__(self, weights: list[np.ndarray], scale: float, stack_frames: int):
+        self._weights = weights
+        """Kernel and bias of each layer, from the first to the last."""
+        self._scale = scale
+        """Root mean square of what the latents left out in training."""
+        self._stack_frames = stack_frames
+
+    @classmethod
+    def fit(cls, train: Batches, latents: Latents, units: int, epochs: int) -> Self:
+        """Two layers of ``units``, fitted to what ``latents`` leave out of training windows.
+
+        With Adam (Kingma & Ba 2015) and a cosine schedule, in ``epochs`` passes over all steps;
+        weights start from Keras's global seed.
+        """
+        count, squares = 0, 0.0
+        for windows in train.epoch(0):
+            _, missing = _seen_and_missing(windows, latents)
+            count += missing.shape[0] * missing.shape[1]
+            squares += float(np.square(missing, dtype=np.float64).sum())
+        n_values = latents.stack_frames * latents.n_bins
+        scale = max(np.sqrt(squares / (count * n_values)), 1e-6)
+        n_batches = max(count // _BATCH_STEPS, 1)
+        network = keras.Sequential(
+            [
+                keras.Input(((2 * _CONTEXT_STEPS + 1) * latents.n_latents,)),
+                keras.layers.Dense(units, activation="silu"),
+                keras.layers.Dropout(_DROPOUT),
+                keras.layers.Dense(units, activation="silu"),
+                keras.layers.Dropout(_DROPOUT),
+                keras.layers.Dense(n_values, kernel_initializer="zeros"),
+            ]
+        )
+        schedule = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * n_batches)
+        network.compile(keras.optimizers.Adam(schedule), loss="mse")
+        network.fit(
+            _examples(train, latents, scale),
+            steps_per_epoch=n_batches,
+            epochs=epochs,
+            callbacks=[TqdmCallback(verbose=0, desc="detail")],
+            shuffle=False,  # shuffled already
+            verbose=0,
+        )
+        return cls(network.get_weights(), scale, latents.stack_frames)
+
+    def __call__(self, latents: np.ndarray) -> np.ndarray:
+        with threadpool_limits(1):  # the same sums on any number of cores
+            # One sequence at a time: a larger product would round differently.
+            told = [self._of_one(one) for one in latents.reshape(-1, *latents.shape[-2:])]
+        n_frames = latents.shape[-2] * self._stack_frames
+        return np.reshape(told, (*latents.shape[:-2], n_frames, -1))
+
+    def _of_one(self, latents: np.ndarray) -> np.ndarray:
+        values = _with_neighbours(latents)
+        *inner, last = zip(self._weights[::2], self._weights[1::2], strict=True)
+        for kernel, bias in inner:
+            sums = values @ kernel + bias
+            values = sums * expit(sums)
+        kernel, bias = last
+        return (values @ kernel + bias) * np.float32(self._scale)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that :meth:`from_arrays` needs."""
+        weights = {f"detail_{number}": weight for number, weight in enumerate(self._weights)}
+        return {**weights, "detail_scale": np.array(self._scale)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], stack_frames: int) -> Self | None:
+        """Rebuild from :meth:`arrays`; ``None`` where there are none."""
+        if "detail_scale" not in arrays:
+            return None
+        names = (f"detail_{number}" for number in itertools.count())
+        weights = [arrays[name] for name in itertools.takewhile(arrays.__contains__, names)]
+        return cls(weights, float(arrays["detail_scale"]), stack_frames)
+
+
+def _examples(train: Batches, latents: Latents, scale: float) -> Iterator[tuple[Any, Any]]:
+    """Batches of steps without end, each pass over the windows in another order."""
+    # What did not fill a batch waits for the next windows.
+    seen = np.zeros((0, (2 * _CONTEXT_STEPS + 1) * latents.n_latents), np.float32)
+    missing = np.zeros((0, latents.stack_frames * latents.n_bins), np.float32)
+    for epoch in itertools.count():
+        rng = np.random.default_rng(epoch)
+        for windows in train.epoch(epoch):
+            more_seen, more_missing = (
+                values.reshape(-1, values.shape[-1])
+                for values in _seen_and_missing(windows, latents)
+            )
+            order = rng.permutation(len(more_seen))
+            seen = np.concatenate([seen, more_seen[order]])
+            missing = np.concatenate([missing, more_missing[order] / np.float32(scale)])
+            whole = len(seen) // _BATCH_STEPS * _BATCH_STEPS
+            for start in range(0, whole, _BATCH_STEPS):
+                batch = slice(start, start + _BATCH_STEPS)
+                yield seen[batch], missing[batch]
+            seen, missing = seen[whole:], missing[whole:]
+
+
+def _seen_and_missing(windows: np.ndarray, latents: Latents) -> tuple[np.ndarray, np.ndarray]:
+    """Each step's latents with its neighbours', and what they leave out of its frames."""
+    encoded = latents.encode(windows)
+    decoded = latents.decode(encoded)
+    missing = windows[:, : decoded.shape[1]] - decoded
+    return (
+        _with_neighbours(encoded / latents.deviations),
+        missing.reshape(*encoded.shape[:2], -1),
+    )
+
+
+def _with_neighbours(latents: np.ndarray) -> np.ndarray:
+    """``(…, n_steps, n)`` → ``(…, n_steps, (2 * context + 1) * n)``, the ends repeated."""
+    around = [(0, 0)] * (latents.ndim - 2) + [(_CONTEXT_STEPS, _CONTEXT_STEPS), (0, 0)]
+    padded, n_steps = np.pad(latents, around, mode="edge"), latents.shape[-2]
+    shifts = range(2 * _CONTEXT_STEPS + 1)
+    return np.concatenate([padded[..., s : s + n_steps, :] for s in shifts], axis=-1)
