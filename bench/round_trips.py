@@ -7,7 +7,8 @@ tried without touching params.yaml: `python bench/round_trips.py --set spectrogr
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import yaml
@@ -34,9 +35,9 @@ MEANS = {
 
 
 def main() -> None:
-    """Print a table: real audio, the codec, and latents of each number asked for."""
+    """Print a table: real audio, the codec, latents of each number asked for, and their detail."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--latents", type=int, nargs="*", default=[64, 128], metavar="N")
+    parser.add_argument("--latents", type=int, nargs="*", default=[32, 64], metavar="N")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     arguments = parser.parse_args()
     changes = dict(change.partition("=")[::2] for change in arguments.changes)
@@ -45,6 +46,7 @@ def main() -> None:
     )
     start_keras(config.evaluate.seed, config.evaluate.threads)
     from soundloom.evaluation import Measures, from_arrays, listen, truth_kept
+    from soundloom.models.detail import Detail
     from soundloom.tagger import Tagger
 
     rate_hz, tagger = config.dataset.sample_rate_hz, Tagger.load()
@@ -89,10 +91,37 @@ def main() -> None:
     for n_latents in arguments.latents:
         latents = Latents.fit(windows, stack, n_latents)
 
-        def through(samples: np.ndarray, latents: Latents = latents) -> np.ndarray:
-            return codec.decode(latents.decode(latents.encode(codec.encode(samples))))
+        def through(
+            samples: np.ndarray, latents: Latents = latents, detail: Detail | None = None
+        ) -> np.ndarray:
+            encoded = latents.encode(codec.encode(samples))
+            frames = latents.decode(encoded)
+            if detail:
+                frames = np.clip(frames + detail(encoded / latents.deviations), 0.0, 1.0)
+            return codec.decode(frames)
 
         show(f"{n_latents} latents of {stack} frames", through)
+        wanted = config.model.latents
+        if wanted.detail_units:
+            detail = Detail.fit(
+                Stretches(windows), latents, wanted.detail_units, wanted.detail_epochs
+            )
+            show(f"{n_latents} latents and their detail", partial(through, detail=detail))
+
+
+class Stretches:
+    """Whole stretches as batches, one each."""
+
+    def __init__(self, windows: list[np.ndarray]):
+        self._windows = windows
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        """All of them, in an order of that epoch's own."""
+        order = np.random.default_rng(number).permutation(len(self._windows))
+        return (self._windows[place] for place in order)
 
 
 if __name__ == "__main__":
