@@ -34,7 +34,7 @@ def model_config(name: str, relative: bool = False) -> ModelConfig:
     """A model of ``name`` small enough to train within seconds."""
     smaller: dict[str, dict[str, Any]] = {
         "lstm": {"units": 24},
-        "latents": {"n_latents": 12},
+        "latents": {"n_latents": 12, "detail_units": 16, "detail_epochs": 2},
         "backbone": {"units": 24, "dropout": 0.0, "relative": relative},
         "tokens": {"levels": 3, "codes": 16, "hidden_units": 24, "dropout": 0.0},
         "density": {"components": 2, "hidden_units": 48, "dropout": 0.0, "input_noise": 0.5},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,24 @@ def model_told(name: str = "density", **backbone: bool) -> FrameModel:
     )
     model.prepare(batches("train"))
     return model
+
+
+@pytest.mark.parametrize("name", ["density", "tokens"])
+def test_frames_get_the_detail_that_latents_lack(name: str) -> None:
+    config = model_config(name)
+    errors = []
+    for units in (0, 64):
+        wanted = {"n_latents": 4, "detail_units": units, "detail_epochs": 20}
+        latents = config.latents.model_copy(update=wanted)
+        model: Any = MODELS[name].build(
+            config.model_copy(update={"latents": latents}), FRAMES.shape[1], FRAMES_PER_SECOND
+        )
+        model.prepare(batches("train"))
+        relative, _, level = model._seen(FRAMES[None, :200])
+        restored = model._frames(relative, level)
+        assert restored.dtype == np.float32
+        errors.append(np.square(restored - FRAMES[:200]).mean())
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_style_is_mean_and_deviation() -> None:
