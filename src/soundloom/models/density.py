@@ -107,7 +107,7 @@ class Density(SequenceModel):
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
         latents, emphasis = self._latents, self._emphasis()
-        n_steps = -(-n_frames // latents.stack_frames)
+        n_steps = self._steps_to_draw(n_frames)
         with threadpool_limits(1):
             heard, told, level = self._seen(latents.whole_steps(prompts), n_steps)
             head = self._head.sampler()

@@ -21,8 +21,9 @@ from tqdm.keras import TqdmCallback
 from soundloom.models.latents import Latents
 from soundloom.windows import Batches
 
-# Steps seen on either side of the one whose detail is told.
-_CONTEXT_STEPS = 2
+CONTEXT_STEPS = 2
+"""Steps seen on either side of the one whose detail is told."""
+
 _BATCH_STEPS = 128
 _DROPOUT = 0.1
 _LEARNING_RATE = 1e-3
@@ -55,7 +56,7 @@ class Detail:
         n_batches = max(count // _BATCH_STEPS, 1)
         network = keras.Sequential(
             [
-                keras.Input(((2 * _CONTEXT_STEPS + 1) * latents.n_latents,)),
+                keras.Input(((2 * CONTEXT_STEPS + 1) * latents.n_latents,)),
                 keras.layers.Dense(units, activation="silu"),
                 keras.layers.Dropout(_DROPOUT),
                 keras.layers.Dense(units, activation="silu"),
@@ -109,7 +110,7 @@ class Detail:
 def _examples(train: Batches, latents: Latents, scale: float) -> Iterator[tuple[Any, Any]]:
     """Batches of steps without end, each pass over the windows in another order."""
     # What did not fill a batch waits for the next windows.
-    seen = np.zeros((0, (2 * _CONTEXT_STEPS + 1) * latents.n_latents), np.float32)
+    seen = np.zeros((0, (2 * CONTEXT_STEPS + 1) * latents.n_latents), np.float32)
     missing = np.zeros((0, latents.stack_frames * latents.n_bins), np.float32)
     for epoch in itertools.count():
         rng = np.random.default_rng(epoch)
@@ -141,7 +142,7 @@ def _seen_and_missing(windows: np.ndarray, latents: Latents) -> tuple[np.ndarray
 
 def _with_neighbours(latents: np.ndarray) -> np.ndarray:
     """``(…, n_steps, n)`` → ``(…, n_steps, (2 * context + 1) * n)``, the ends repeated."""
-    around = [(0, 0)] * (latents.ndim - 2) + [(_CONTEXT_STEPS, _CONTEXT_STEPS), (0, 0)]
+    around = [(0, 0)] * (latents.ndim - 2) + [(CONTEXT_STEPS, CONTEXT_STEPS), (0, 0)]
     padded, n_steps = np.pad(latents, around, mode="edge"), latents.shape[-2]
-    shifts = range(2 * _CONTEXT_STEPS + 1)
+    shifts = range(2 * CONTEXT_STEPS + 1)
     return np.concatenate([padded[..., s : s + n_steps, :] for s in shifts], axis=-1)

@@ -18,7 +18,7 @@ from soundloom.config import ModelConfig
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
-from soundloom.models.detail import Detail
+from soundloom.models.detail import CONTEXT_STEPS, Detail
 from soundloom.models.latents import Latents
 from soundloom.windows import Batches
 
@@ -142,6 +142,14 @@ class SequenceModel(FrameModel):
         if self._detail:
             frames = np.clip(frames + self._detail(latents), 0.0, 1.0)
         return frames.astype(np.float32)
+
+    def _steps_to_draw(self, n_frames: int) -> int:
+        """Steps that hold ``n_frames``, and those after them that their detail is told from.
+
+        Without the latter, a continuation would end otherwise than a longer one goes on.
+        """
+        n_steps = -(-n_frames // self._latents.stack_frames)
+        return n_steps + (CONTEXT_STEPS if self._detail else 0)
 
     def _inputs_of_told(self) -> tuple[Any, Any]:
         """Keras inputs for ``hands`` and ``constant``."""

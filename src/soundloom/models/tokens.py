@@ -111,7 +111,7 @@ class Tokens(SequenceModel):
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
         latents = self._latents
-        n_steps = -(-n_frames // latents.stack_frames)
+        n_steps = self._steps_to_draw(n_frames)
         table = ops.convert_to_numpy(self._embed.embeddings)
         with threadpool_limits(1):
             prompt, told, level = self._seen(latents.whole_steps(prompts), n_steps)
