@@ -10,6 +10,7 @@ import pytest
 from soundloom.models import MODELS
 from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_TOLD, Clock
+from soundloom.models.detail import CONTEXT_STEPS
 from soundloom.models.sequence import Level, style_of
 from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config, trained
 
@@ -113,6 +114,6 @@ def test_the_clock_runs_on_where_the_prompt_ends(
 
     monkeypatch.setattr(Clock, "hands", noted)
     model.sample(FRAMES[None, :41], 9, temperature=1.0, rngs=[np.random.default_rng(0)])
-    # 41 frames are 20 steps, their first frame left out; 9 more frames are 5 more steps, the last
-    # of which nothing follows.
-    np.testing.assert_array_equal(asked[0], 2.0 * np.arange(1, 25) + 0.5)
+    # 41 frames are 20 steps, their first frame left out; 9 more frames are 5 more steps, and the
+    # detail of the last is told from those after it, the last of which nothing follows.
+    np.testing.assert_array_equal(asked[0], 2.0 * np.arange(1, 25 + CONTEXT_STEPS) + 0.5)
