@@ -46,7 +46,7 @@ def main() -> None:
     )
     start_keras(config.evaluate.seed, config.evaluate.threads)
     from soundloom.evaluation import Measures, from_arrays, listen, truth_kept
-    from soundloom.models.detail import Detail
+    from soundloom.models.detail import Detail, frames_of
     from soundloom.tagger import Tagger
 
     rate_hz, tagger = config.dataset.sample_rate_hz, Tagger.load()
@@ -94,11 +94,8 @@ def main() -> None:
         def through(
             samples: np.ndarray, latents: Latents = latents, detail: Detail | None = None
         ) -> np.ndarray:
-            encoded = latents.encode(codec.encode(samples))
-            frames = latents.decode(encoded)
-            if detail:
-                frames = np.clip(frames + detail(encoded / latents.deviations), 0.0, 1.0)
-            return codec.decode(frames)
+            standardised = latents.encode(codec.encode(samples)) / latents.deviations
+            return codec.decode(frames_of(standardised, latents, detail))
 
         show(f"{n_latents} latents of {stack} frames", through)
         wanted = config.model.latents

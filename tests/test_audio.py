@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from recordings import music, write_recording
 from soundloom import audio
 from soundloom.audio import (
     is_silent,
+    limited,
     read_audio,
     read_mix,
     resample,
@@ -21,6 +25,8 @@ from soundloom.audio import (
     write_audio,
 )
 from soundloom.errors import SoundloomError, UnusableAudio
+
+RATE_HZ = 22_050
 
 
 def sine(frequency_hz: float, seconds: float, rate_hz: int, amplitude: float = 0.5) -> np.ndarray:
@@ -202,6 +208,45 @@ def test_full_scale_is_never_exceeded_and_never_sought() -> None:
     np.testing.assert_array_equal(within_full_scale(loud), [0.125, -1.0])
     np.testing.assert_array_equal(loud, [0.5, -4.0])
     np.testing.assert_array_equal(within_full_scale(np.array([0.5, -0.25])), [0.5, -0.25])
+
+
+def test_only_what_is_around_a_peak_is_turned_down() -> None:
+    samples = music(1, RATE_HZ)
+    loud = samples.copy()
+    loud[RATE_HZ // 2] = -3.0
+    held = limited(loud, RATE_HZ, 0.98)
+    assert held[RATE_HZ // 2] == pytest.approx(-0.98)
+    turned_down = np.flatnonzero(held != samples)
+    assert np.abs(turned_down - RATE_HZ // 2).max() == pytest.approx(0.05 * RATE_HZ, rel=0.01)
+    assert loud[RATE_HZ // 2] == -3.0
+
+
+def test_a_limiter_turns_down_and_up_again_without_a_click() -> None:
+    loud = np.full(RATE_HZ, 0.5, np.float32)
+    loud[10_000:10_005] = 5.0
+    held = limited(loud, RATE_HZ)
+    assert held[10_000:10_005] == pytest.approx(1.0, abs=0.001)
+    gains = held / loud
+    # From 1 to 0.2 and back within 50 ms, each way: the steepest step of a Hann-shaped curve.
+    assert np.abs(np.diff(gains)).max() < 2.1 * 0.8 / (0.05 * RATE_HZ)
+    assert np.argmin(gains) == pytest.approx(10_002, abs=3)
+
+
+@given(
+    samples=arrays(np.float32, st.integers(0, 400), elements=st.floats(-9, 9, width=32)),
+    limit=st.floats(0.1, 1.0),
+)
+def test_no_sample_lies_beyond_the_limit_nor_is_any_turned_up(
+    samples: np.ndarray, limit: float
+) -> None:
+    held = limited(samples, 1000, limit)
+    assert held.dtype == np.float32
+    assert held.shape == samples.shape
+    assert (np.abs(held) <= np.float32(limit)).all()
+    assert (np.abs(held) <= np.abs(samples) * (1 + 1e-6)).all()
+    assert (held * samples >= 0).all()
+    if np.abs(samples).max(initial=0.0) <= limit:
+        np.testing.assert_array_equal(held, samples)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

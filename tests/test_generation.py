@@ -14,7 +14,7 @@ from recordings import music
 from soundloom.config import GenerateConfig
 from soundloom.corpus import Clip
 from soundloom.errors import SoundloomError
-from soundloom.generation import continue_prompts, join, prompt_frames
+from soundloom.generation import continue_prompts, decode, join, prompt_frames
 from soundloom.models.lstm import Lstm
 from soundloom.prompts import choose_prompts, read_held_out, read_own
 from soundloom.split import Stretch
@@ -131,3 +131,25 @@ def test_join() -> None:
     assert (joined[:1700] == 0.5).all()
     assert (joined[2000:] == -0.5).all()
     assert np.abs(np.diff(joined)).max() < 0.05
+
+
+def test_one_peak_leaves_the_prompt_and_the_rest_as_loud_as_they_were() -> None:
+    continuation = np.full(20_000, -0.5, np.float32)
+    continuation[10_000] = -4.0
+    joined = join(np.full(2000, 0.5, np.float32), continuation, 10_000)
+    assert np.abs(joined).max() == pytest.approx(0.98)
+    assert (joined[:1700] == 0.5).all()
+    assert (np.delete(joined[2000:], range(9190, 10_210)) == -0.5).all()
+
+
+def test_decoded_frames_keep_their_level_though_a_peak_is_turned_down() -> None:
+    codec, samples = small_codec(), music(1.1, RATE_HZ)
+    frames = codec.encode(samples)
+    frames[len(frames) // 2] = 1.0
+    config = wanted(seconds=1.0, sample_rate_hz=RATE_HZ)
+    as_it_is = codec.decode(frames, RATE_HZ)
+    assert np.abs(as_it_is).max() > 2
+    made = decode(frames, codec, config, RATE_HZ)
+    assert np.abs(made).max() <= 0.98
+    quiet = slice(RATE_HZ // 5)
+    np.testing.assert_allclose(made[quiet], as_it_is[quiet], atol=1e-6)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from scipy.ndimage import convolve1d, minimum_filter1d
 
 from soundloom.errors import SoundloomError, UnusableAudio
 from soundloom.store import written_aside
@@ -28,6 +29,10 @@ LIBSNDFILE_BAD_FILE = 7
 # Rates that sound is kept at. A header that claims another is broken, and resampling from 1 Hz
 # would fill the memory.
 PLAUSIBLE_RATES_HZ = range(1_000, 800_000)
+
+# Of a limiter's gain, there and back. No shorter than the half period of a low bass tone, whose
+# shape it would bend.
+_LIMITER_SECONDS = 0.05
 
 # Values (all channels together) decoded at a time, so that an hour of 5.1 at 192 kHz never lies
 # in memory at once.
@@ -114,6 +119,22 @@ def within_full_scale(samples: np.ndarray, limit: float = 1.0) -> np.ndarray:
     """Scale down, never up, so that no sample lies outside [-limit, limit]."""
     peak = float(np.abs(samples).max(initial=0.0))
     return (samples * (limit / peak) if peak > limit else samples).astype(np.float32)
+
+
+def limited(samples: np.ndarray, sample_rate_hz: int, limit: float = 1.0) -> np.ndarray:
+    """Turn peaks down, and only what is around them, so that no sample lies outside ±``limit``.
+
+    A look-ahead limiter: at every sample the gain is a weighted mean (Hann) of the lowest gains
+    needed around it, so it is never higher than needed here, and moves without a click. Audio
+    within the limit, and all that is further than 50 ms from a peak, is untouched.
+    """
+    needed = np.minimum(1.0, limit / np.maximum(np.abs(samples), 1e-12))
+    n_around = 2 * round(_LIMITER_SECONDS * sample_rate_hz / 2) + 1
+    weights = np.hanning(n_around + 2)[1:-1]
+    lowest = minimum_filter1d(needed, n_around, mode="nearest")
+    gains = convolve1d(lowest, weights / weights.sum(), mode="nearest")
+    # Weights add up to 1 but for rounding.
+    return np.clip(samples * gains, -limit, limit).astype(np.float32)
 
 
 def is_silent(samples: np.ndarray) -> bool:

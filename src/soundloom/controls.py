@@ -11,7 +11,7 @@ from itertools import repeat
 
 import numpy as np
 
-from soundloom.audio import within_full_scale
+from soundloom.audio import limited
 from soundloom.band.mix import perform
 from soundloom.parallel import each
 from soundloom.spectrogram import FrameCodec
@@ -72,7 +72,7 @@ def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
     """Real audio through the codec and back, ``(n_samples,)``: no model on it can sound better."""
     # As many frames as cover the audio to its last sample.
     padded = np.pad(samples, (0, codec.config.hop_samples))
-    return within_full_scale(codec.decode(codec.encode(padded), len(samples)))
+    return limited(codec.decode(codec.encode(padded), len(samples)), codec.sample_rate_hz)
 
 
 def held_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def held_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndar
     middle = codec.config.n_fft // 2 // codec.config.hop_samples
     last = frames[max(len(frames) - 1 - middle, 0)]
     held = np.tile(last, (codec.config.n_frames_covering(n_samples), 1))
-    return within_full_scale(codec.decode(held, n_samples))
+    return limited(codec.decode(held, n_samples), codec.sample_rate_hz)
 
 
 def noise_like(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:

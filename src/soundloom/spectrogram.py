@@ -156,7 +156,7 @@ class FrameCodec:
         return self._scaler.transform(self._columns(levels)).reshape(levels.shape)
 
     def decode(self, frames: np.ndarray, n_samples: int | None = None) -> np.ndarray:
-        """``(n_frames, n_bins)`` in [0, 1] → ``(n_samples,)`` float32, peak at most 1.
+        """``(n_frames, n_bins)`` in [0, 1] → ``(n_samples,)`` float32, which may lie beyond ±1.
 
         ``n_samples`` is by default, and at most, all that the frames span. Raises
         :class:`SoundloomError` when the frames have another number of bins or are not finite.

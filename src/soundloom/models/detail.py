@@ -107,6 +107,14 @@ class Detail:
         return cls(weights, float(arrays["detail_scale"]), stack_frames)
 
 
+def frames_of(standardised: np.ndarray, latents: Latents, detail: Detail | None) -> np.ndarray:
+    """Latents of deviation 1 → frames in [0, 1], float32, with such detail as can be told."""
+    frames = latents.decode(standardised * latents.deviations)
+    if detail:
+        frames = np.clip(frames + detail(standardised), 0.0, 1.0)
+    return frames.astype(np.float32)
+
+
 def _examples(train: Batches, latents: Latents, scale: float) -> Iterator[tuple[Any, Any]]:
     """Batches of steps without end, each pass over the windows in another order."""
     # What did not fill a batch waits for the next windows.

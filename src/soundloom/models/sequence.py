@@ -18,7 +18,7 @@ from soundloom.config import ModelConfig
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
-from soundloom.models.detail import CONTEXT_STEPS, Detail
+from soundloom.models.detail import CONTEXT_STEPS, Detail, frames_of
 from soundloom.models.latents import Latents
 from soundloom.windows import Batches
 
@@ -137,11 +137,7 @@ class SequenceModel(FrameModel):
 
     def _frames(self, relative: np.ndarray, level: Level) -> np.ndarray:
         """The frames of latents relative to ``level``, with such detail as can be told."""
-        latents = level.absolute(relative)
-        frames = self._latents.decode(latents * self._latents.deviations)
-        if self._detail:
-            frames = np.clip(frames + self._detail(latents), 0.0, 1.0)
-        return frames.astype(np.float32)
+        return frames_of(level.absolute(relative), self._latents, self._detail)
 
     def _steps_to_draw(self, n_frames: int) -> int:
         """Steps that hold ``n_frames``, and those after them that their detail is told from.
