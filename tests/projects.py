@@ -37,7 +37,7 @@ TINY: dict[str, Any] = {
     "generate.n_samples": 2,
     "generate.seconds": 3.5,
     "generate.prompt_seconds": 1.0,
-    "evaluate.n_windows": 20,
+    "evaluate.n_windows": 10,
     "evaluate.n_resamples": 10,
     "evaluate.n_pairs": 1,
 }
