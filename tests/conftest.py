@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 # These run whole pipelines, for minutes: begun first, they leave no worker waiting at the end.
-SLOWEST = ("test_experiments.py", "test_pipeline.py")
+SLOWEST = ("test_experiments.py", "test_interrupted.py", "test_pipeline.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -87,6 +87,12 @@ def first_build(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pro
 def built_project(first_build: Project) -> Project:
     """The built project, without a store, as no test may change it."""
     return Project(first_build.folder.with_name("kept"))
+
+
+@pytest.fixture
+def workspace(built_project: Project, tmp_path: Path) -> Project:
+    """A copy of the built project, without a store, for one test to work in."""
+    return built_project.duplicate(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

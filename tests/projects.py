@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,11 @@ class Project:
         """Hash of every output, from dvc.lock."""
         lock = yaml.safe_load((self.folder / "dvc.lock").read_text(encoding="utf-8"))
         return {out["path"]: out["md5"] for s in lock["stages"].values() for out in s["outs"]}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    """Look twice a second; an error after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.5)

@@ -22,7 +22,7 @@ title: Two of a kind
 base: {train.epochs: 8}
 variants:
   plain: {}
-  warm: {generate.temperature: 1.0}
+  warm: {generate.temperature: 1.2}
 columns:
   - {title: loss, metric: train/val_loss, best: lowest}
   - {title: gain, metric: train/val_loss, over: train/base}
@@ -41,7 +41,7 @@ def test_a_variant_changes_the_base_and_its_own(plan_file: Path) -> None:
     plan = read_plan(plan_file)
     assert plan.jobs == 1
     assert plan.changes("plain") == {"train.epochs": 8}
-    assert plan.changes("warm") == {"train.epochs": 8, "generate.temperature": 1.0}
+    assert plan.changes("warm") == {"train.epochs": 8, "generate.temperature": 1.2}
 
 
 def test_params_are_read_once_for_all_variants(
@@ -62,20 +62,20 @@ def test_params_are_read_once_for_all_variants(
     assert read.call_count == 2
     # Each variant's params are its own: what one changes does not leak into the next.
     default = load_config(REPOSITORY / "params.yaml").generate.temperature
-    assert default != 1.0
-    assert [params["generate.temperature"] for params in asked] == [str(default), "1.0"]
+    assert default != 1.2
+    assert [params["generate.temperature"] for params in asked] == [str(default), "1.2"]
     assert [params["train.epochs"] for params in asked] == ["8", "8"]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "fault"),
     [
-        ("1.0}", "9}", r"plan\.yaml: warm: generate\.temperature is 9; it must be less than or"),
+        ("1.2}", "9}", r"plan\.yaml: warm: generate\.temperature is 9; it must be less than or"),
         ("train.epochs", "train.epoch", r"plan\.yaml: plain: train\.epoch is not a known key"),
         ("title: Two of a kind", "colour: red", r"plan\.yaml: title: Field required"),
         ("best: lowest", "best: cheapest", r"plan\.yaml: columns\.0\.best: String should match"),
         ("variants:", "variants: [", r"plan\.yaml: not valid YAML"),
-        ("  plain: {}\n  warm: {generate.temperature: 1.0}\n", "", r"plan\.yaml: variants"),
+        ("  plain: {}\n  warm: {generate.temperature: 1.2}\n", "", r"plan\.yaml: variants"),
     ],
 )
 def test_a_wrong_plan_is_told_in_one_line(
@@ -104,11 +104,11 @@ def test_the_table_has_a_row_a_variant_and_marks_the_best(plan_file: Path) -> No
         "| variant | changes | loss | gain | run |",
         "|---|---|--:|--:|---|",
         "| plain | – | **0.25** | 0.5 | `a1` |",
-        "| warm | `generate.temperature=1.0` | 0.5 | – | `b2` |",
+        "| warm | `generate.temperature=1.2` | 0.5 | – | `b2` |",
     ]
     failed = table(plan, [Row("plain", good), Row("warm", None)]).splitlines()[-1]
     assert failed == (
-        "| warm | `generate.temperature=1.0` | – | – | failed: see `dvc queue logs` |"
+        "| warm | `generate.temperature=1.2` | – | – | failed: see `dvc queue logs` |"
     )
 
 

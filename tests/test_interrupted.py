@@ -1,0 +1,113 @@
+"""Runs that are interrupted, and stores that cannot be written to: nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from projects import Project, wait_for
+from tracked import curve, only_run, runs
+
+# Long enough to interrupt, ended by train.patience.
+LONG = {"train.epochs": 60, "train.patience": 60}
+
+
+def start(workspace: Project, *command: str) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        command, cwd=workspace.folder, env=workspace.environment, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def training_is_seen(workspace: Project) -> bool:
+    """Whether a run that is not finished holds an epoch."""
+    return any(curve(workspace, run) for run in runs(workspace) if run.info.status == "RUNNING")
+
+
+def test_a_killed_run_retried_is_one_run(workspace: Project) -> None:
+    workspace.environment["MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"] = "0.3"  # seconds
+    workspace.change(LONG)
+    repro = start(workspace, "dvc", "repro")
+    wait_for(lambda: training_is_seen(workspace), 120)
+    os.killpg(repro.pid, signal.SIGKILL)
+    repro.communicate()
+    assert [run.info.status for run in runs(workspace)] != ["FINISHED"]
+    workspace.change({"train.patience": 8})  # as people do before they try again
+    workspace.repro()
+    run = only_run(workspace)
+    assert len(curve(workspace, run)) == run.data.metrics["train/epochs"]
+    assert any(key.startswith("system/") for key in run.data.metrics)
+
+
+def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -> None:
+    workspace.repro()
+    database = workspace.folder / "mlflow.db"
+    workspace.change(LONG)
+    repro = start(workspace, "dvc", "repro")
+    wait_for(lambda: training_is_seen(workspace), 120)
+    set_read_only(database, True)
+    printed, _ = repro.communicate(timeout=240)
+    assert repro.returncode == 0, printed
+    assert printed.count("soundloom: warning: not recorded in MLflow (") == 1, printed
+    assert "Traceback" not in printed
+    receipt = workspace.folder / "reports/tracked.json"
+    assert json.loads(receipt.read_text())["recorded"] is False
+
+    # It waits also while the workspace moves on, and goes along with the next that is recorded.
+    set_read_only(database, False)
+    workspace.change({"train.epochs": 1})
+    workspace.repro()
+    assert json.loads(receipt.read_text())["recorded"] is True
+    found = {run.data.params["train.epochs"]: run for run in runs(workspace)}
+    assert set(found) == {"1", "2", "60"}
+    assert len(runs(workspace)) == 3
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert curve(workspace, found["60"]) == list(range(1, 61))
+    workspace.run("soundloom", "track", "--waiting")
+    assert len(runs(workspace)) == 3
+
+
+def set_read_only(database: Path, read_only: bool) -> None:
+    """Have SQLite refuse to write, whoever asks: its format is said to be one not yet known.
+
+    Under a lock, and with another change counter, or a process that knows the header as it was
+    would write it back. See "The Database Header" in SQLite's description of its file format.
+    """
+    with closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
+        if read_only:
+            connection.execute("BEGIN EXCLUSIVE")
+        with database.open("r+b") as file:
+            file.seek(18)
+            file.write(b"\3" if read_only else b"\1")
+            file.seek(24)
+            counter = int.from_bytes(file.read(4), "big") + 1
+            file.seek(24)
+            file.write(counter.to_bytes(4, "big"))
+        if read_only:
+            connection.execute("ROLLBACK")
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                connection.execute("CREATE TABLE probe (id INTEGER)")
+
+
+def test_a_locked_store_is_waited_for_no_longer_than_bearable(workspace: Project) -> None:
+    workspace.repro()
+    workspace.change({"generate.temperature": 0.4})
+    database = workspace.folder / "mlflow.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        printed = workspace.run("dvc", "repro")
+        waited_seconds = time.monotonic() - started
+    assert "not recorded in MLflow (" in printed
+    assert waited_seconds < 100
+    workspace.run("soundloom", "track", "--waiting")
+    assert len(runs(workspace)) == 2
