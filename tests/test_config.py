@@ -45,7 +45,7 @@ def test_every_key_says_its_range(params: dict[str, Any]) -> None:
 
 def test_derived_sizes(config: Config) -> None:
     assert config.frames_per_second == 22050 / 256
-    assert config.window_samples == 512 * 256
+    assert config.window_samples == 1280 * 256
     assert config.dataset.clip_samples == 661_500
     mel, stft = (
         config.spectrogram.model_copy(update={"kind": kind, "n_mels": 128, "n_fft": 1024})
@@ -80,6 +80,7 @@ def test_frames_that_cover_span_at_least_the_samples(config: Config, n_samples: 
         ("spectrogram.n_mels", 900, r"n_mels is 900; it must be at most n_fft/2 \+ 1 \(\d+\)"),
         ("spectrogram.n_mels", 600, r"n_mels is 600; .*bands would be empty"),
         ("pairs.window_frames", 2000, r"window_frames is 2000; a window of 23\.22 s must fit"),
+        ("model.backbone.crop_frames", 7, r"crop_frames is 7; it must be 0 .*at least four steps"),
         ("explore.zoom_end_sample", 9000, r"zoom_end_sample is 9000; it must be more than"),
         ("explore.zoom_end_sample", 10**6, r"zoom_end_sample is 1000000; it must lie within"),
         ("generate.prompt_seconds", 31.0, r"prompt_seconds is 31\.0; .*dataset\.clip_seconds"),

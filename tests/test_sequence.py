@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from soundloom.models import MODELS
+from soundloom.models.backbone import Stepper
 from soundloom.models.base import FrameModel
-from soundloom.models.clock import N_TOLD, Clock
+from soundloom.models.clock import N_HANDS, N_TOLD, Clock
 from soundloom.models.detail import CONTEXT_STEPS
+from soundloom.models.recall import NEVER, n_recalled
 from soundloom.models.sequence import Level, style_of
 from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config, trained
 
 RNG = np.random.default_rng(0)
 
 
-def model_told(name: str = "density", **backbone: bool) -> FrameModel:
+def model_told(name: str = "density", **backbone: bool | int) -> FrameModel:
     config = model_config(name)
     changed = config.backbone.model_copy(update=backbone)
     model = MODELS[name].build(
@@ -87,14 +89,71 @@ def test_a_continuation_lies_where_its_prompt_does(name: str, relative: bool) ->
 @pytest.mark.parametrize("style", [True, False])
 @pytest.mark.parametrize("clock", [True, False])
 def test_each_is_told_only_when_asked(style: bool, clock: bool) -> None:
-    (_, hands, told, _), _ = model_told(style=style, clock=clock).example(FRAMES[None, :201])
+    model = model_told(style=style, clock=clock, recall=False)
+    (_, hands, told, _), _ = model.example(FRAMES[None, :201])
     assert told[:, :-N_TOLD].any() == style
     assert told[:, -N_TOLD:].any() == clock
     assert hands.any() == clock
 
 
+@pytest.mark.parametrize("name", ["density", "tokens"])
+def test_what_is_recalled_is_told_when_asked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And in a continuation the same as in training, of the prompt and then of what was drawn."""
+    model: Any = model_told(name, recall=True)
+    (_, at_steps, _, _), _ = model.example(FRAMES[None, :200])
+    assert at_steps.shape[-1] == N_HANDS + n_recalled(model._latents.n_latents)
+    assert at_steps[..., N_HANDS:].any()
+    heard = []
+    step = Stepper.step
+
+    def noted(stepper: Stepper, inputs: np.ndarray) -> np.ndarray:
+        heard.append(inputs)
+        return step(stepper, inputs)
+
+    monkeypatch.setattr(Stepper, "step", noted)
+    model.sample(FRAMES[None, :200], 40, temperature=1.0, rngs=[np.random.default_rng(0)])
+    told = np.concatenate(heard)[:, -at_steps.shape[-1] :]
+    np.testing.assert_allclose(told[:99], at_steps[0], atol=1e-6)
+    assert told[100:, N_HANDS:].any()
+    unasked = model_told(name, recall=False).example(FRAMES[None, :200])[0][1]
+    np.testing.assert_array_equal(unasked, at_steps[..., :N_HANDS])
+
+
+def test_training_withholds_some_of_what_is_recalled() -> None:
+    model: Any = model_told("density", recall=True)
+    windows = FRAMES[None, :200].repeat(200, axis=0)
+    told = model._seen(windows, rng=np.random.default_rng(0))[1]
+    assert 0.1 < (told.lags == NEVER).mean() < 0.2
+    assert (model._seen(windows[:1])[1].lags < NEVER).all()
+
+
+@pytest.mark.parametrize("name", ["density", "tokens"])
+def test_training_hears_a_crop_that_is_told_of_the_whole_window(name: str) -> None:
+    model: Any = model_told(name, crop_frames=40, recall=True)
+    windows = FRAMES[None, :201].repeat(8, axis=0)
+    (heard, at_steps, _, following), expected = model.example(windows, np.random.default_rng(3))
+    assert heard.shape[1] == at_steps.shape[1] == following.shape[1] == 20
+    np.testing.assert_array_equal(following, expected)
+    (_, all_steps, _, everything), _ = model.example(windows)
+    assert everything.shape[1] == 99
+    hands, all_hands = at_steps[..., :N_HANDS], all_steps[0, :, :N_HANDS]
+    starts = [
+        next(s for s in range(80) if np.array_equal(hands[row], all_hands[s : s + 20]))
+        for row in range(8)
+    ]
+    assert len(set(starts)) > 4
+    # The last value of a lag says whether there is something to recall, beyond the crop or not.
+    first = N_HANDS + n_recalled(model._latents.n_latents) // 3 - 1
+    given = at_steps[..., first].any(axis=1)
+    assert given.any()
+    for row in np.flatnonzero(given):
+        np.testing.assert_array_equal(
+            at_steps[row, :, first], all_steps[row, starts[row] : starts[row] + 20, first]
+        )
+
+
 def test_a_step_is_told_its_own_time() -> None:
-    (_, hands, _, _), _ = model_told().example(FRAMES[None, :201])
+    (_, hands, _, _), _ = model_told(recall=False).example(FRAMES[None, :201])
     clock = Clock.found_in(FRAMES[None, :201], FRAMES_PER_SECOND)
     # The first step to be predicted is the second: frames 2 and 3.
     np.testing.assert_array_equal(hands[0, :3], clock.hands(np.array([2.5, 4.5, 6.5]))[0])

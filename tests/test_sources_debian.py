@@ -263,7 +263,8 @@ def test_packages_are_fetched_with_apt_and_become_clips(
         song(tree, f"usr/share/games/a/{part}.wav", seconds=20, seed=seed)
     song(tree, "usr/share/games/b.wav", seconds=6, seed=3)
     apt_repository(build_deb(tree, "local-songs", DEP5))
-    params["dataset"] |= {"source": "debian", "sample_rate_hz": RATE_HZ, "clip_seconds": 10.0}
+    params["dataset"] |= {"source": "debian", "sample_rate_hz": RATE_HZ}
+    params["dataset"] |= {"clip_seconds": 10.0, "min_clip_seconds": 6.0}
     params["pairs"]["window_frames"] = 64
     params["generate"]["prompt_seconds"] = 5.0
     params["dataset"]["debian"]["packages"] = ["local-songs", "local-songs"]

@@ -27,6 +27,14 @@ from soundloom.stages import download
 Save = Callable[[dict[str, Any]], None]
 
 
+@pytest.fixture
+def params(params: dict[str, Any]) -> dict[str, Any]:
+    """The project's own, but for clips as short as the recordings here."""
+    params["dataset"]["min_clip_seconds"] = 6.0
+    params["pairs"]["window_frames"] = 64
+    return params
+
+
 def run_stage() -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(REPOSITORY / "src" / "stage.py"), "download"]
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=False)

@@ -30,8 +30,8 @@ LIBSNDFILE_BAD_FILE = 7
 # would fill the memory.
 PLAUSIBLE_RATES_HZ = range(1_000, 800_000)
 
-# Of a limiter's gain, there and back. No shorter than the half period of a low bass tone, whose
-# shape it would bend.
+# How far to either side of a peak a limiter's gain is lowered. No shorter than the half period of
+# a low bass tone, whose shape it would bend.
 _LIMITER_SECONDS = 0.05
 
 # Values (all channels together) decoded at a time, so that an hour of 5.1 at 192 kHz never lies
@@ -115,10 +115,10 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     return soxr.resample(samples.astype(np.float32), from_hz, to_hz, quality="HQ")
 
 
-def within_full_scale(samples: np.ndarray, limit: float = 1.0) -> np.ndarray:
-    """Scale down, never up, so that no sample lies outside [-limit, limit]."""
+def within_full_scale(samples: np.ndarray) -> np.ndarray:
+    """Scale down, never up, so that no sample lies outside [-1, 1]."""
     peak = float(np.abs(samples).max(initial=0.0))
-    return (samples * (limit / peak) if peak > limit else samples).astype(np.float32)
+    return (samples / peak if peak > 1.0 else samples).astype(np.float32)
 
 
 def limited(samples: np.ndarray, sample_rate_hz: int, limit: float = 1.0) -> np.ndarray:

@@ -212,6 +212,8 @@ class BackboneConfig(_Section):
     style: bool
     relative: bool
     clock: bool
+    recall: bool
+    crop_frames: Annotated[int, Field(ge=0, le=4096)]
 
 
 class TokensConfig(_Section):
@@ -383,6 +385,12 @@ class Config(_Section):
                 f"pairs.window_frames is {self.pairs.window_frames}; with model.name: "
                 f"{self.model.name} it must be at least four steps of "
                 f"model.latents.stack_frames ({4 * latents.stack_frames})"
+            )
+        crop = self.model.backbone.crop_frames
+        if 0 < crop < 4 * latents.stack_frames:
+            raise ValueError(
+                f"model.backbone.crop_frames is {crop}; it must be 0 (all of a window) or at least "
+                f"four steps of model.latents.stack_frames ({4 * latents.stack_frames})"
             )
         if self.explore.zoom_end_sample > self.dataset.min_clip_samples:
             raise ValueError(

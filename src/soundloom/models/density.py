@@ -49,10 +49,10 @@ class Density(SequenceModel):
         self._head = MixtureHead(n_latents, config.density)
 
         heard = keras.Input((None, n_latents))
-        hands, constant = self._inputs_of_told()
+        at_steps, constant = self._inputs_of_told()
         following = keras.Input((None, n_latents))
-        mixtures = self._head(self._hidden(heard, hands, constant), heard, following)
-        self.network = keras.Model([heard, hands, constant, following], mixtures)
+        mixtures = self._head(self._hidden(heard, at_steps, constant), heard, following)
+        self.network = keras.Model([heard, at_steps, constant, following], mixtures)
 
     def prepare(self, train: Batches) -> None:
         """Fit the latents, note how far each goes, and start at predicting from the last step."""
@@ -69,12 +69,15 @@ class Density(SequenceModel):
         self, windows: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[Any, Any]:
         latents, told, _ = self._seen(windows, rng=rng)
-        heard, following = latents[:, :-1], latents[:, 1:]
+        steps = self._trained_steps(latents, rng)
+        heard, following = (
+            np.take_along_axis(latents, some[..., None], axis=1) for some in (steps, steps + 1)
+        )
         if rng is not None and self._config.density.input_noise > 0.0:
             levels = self._config.density.input_noise * rng.random((len(heard), 1, 1), np.float32)
             heard = heard + levels * rng.standard_normal(heard.shape, np.float32)
         heard = heard * self._emphasis()
-        return (heard, told.hands, told.constant, following), following
+        return (heard, self._told_at(latents, told, steps), told.constant, following), following
 
     def loss(self) -> Any:
         emphasis = self._emphasis()
@@ -118,7 +121,7 @@ class Density(SequenceModel):
                 chances = np.stack([rng.random(n_chances) for rng in rngs])
                 return head.draw(hidden, last, chances, temperature, top_p, self._extremes)
 
-            drawn = self._go_on(heard, told, lambda step: step * emphasis, draw)
+            drawn = self._go_on(heard, told, lambda step: step, lambda step: step * emphasis, draw)
             return self._frames(drawn, level)[:, :n_frames]
 
     def save(self, folder: Path) -> None:

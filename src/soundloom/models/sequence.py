@@ -1,7 +1,8 @@
 """What the models of latents share: latents, GRUs that remember, and what these are told.
 
 Beside the past of latents a model is told the style of what it continues (mean and spread of its
-latents) and, at every step, the time of the step to come on the music's own clock.
+latents) and, at every step, the time of the step to come on the music's own clock; if asked for,
+what was played some bars before it, too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
 from soundloom.models.detail import CONTEXT_STEPS, Detail, frames_of
 from soundloom.models.latents import Latents
+from soundloom.models.recall import BARS, NEVER, find_lags, n_recalled, recalled
 from soundloom.windows import Batches
 
 # The part of a window whose style is told in training is at least this share of it.
@@ -27,6 +29,8 @@ _SHORTEST_STYLE = 0.25
 # Added to the variances that latents are taken relative to: what hardly moved in a prompt of a few
 # seconds may do so after it.
 _LEAST_VARIANCE = 0.05
+# Share of the lags withheld in training: a model that could rely on them would only repeat itself.
+_WITHHELD = 0.15
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Told:
     """``(batch, n_told)``: the style, and what is constant of the clock."""
     hands: np.ndarray
     """``(batch, n_steps, N_HANDS)``: the time of each step."""
+    lags: np.ndarray
+    """``(batch, n_lags)``: how many steps before the one to come it is worth looking."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,9 @@ class SequenceModel(FrameModel):
         latents = self._standardised(frames)
         style = style_of(latents, rng)
         level = self._level(style)
-        told = self._told(frames, style, latents.shape[1] + n_to_come - 1)
-        return level.relative(latents), told, level
+        relative = level.relative(latents)
+        told = self._told(frames, style, relative, latents.shape[1] + n_to_come - 1, rng)
+        return relative, told, level
 
     def _frames(self, relative: np.ndarray, level: Level) -> np.ndarray:
         """The frames of latents relative to ``level``, with such detail as can be told."""
@@ -148,44 +155,94 @@ class SequenceModel(FrameModel):
         return n_steps + (CONTEXT_STEPS if self._detail else 0)
 
     def _inputs_of_told(self) -> tuple[Any, Any]:
-        """Keras inputs for ``hands`` and ``constant``."""
-        return keras.Input((None, N_HANDS)), keras.Input((self._n_told,))
+        """Keras inputs for what is told at each step, and for ``constant``."""
+        n_at_steps = N_HANDS
+        if self._config.backbone.recall:
+            n_at_steps += n_recalled(self._config.latents.n_latents)
+        return keras.Input((None, n_at_steps)), keras.Input((self._n_told,))
 
-    def _hidden(self, heard: Any, hands: Any, constant: Any) -> Any:
+    def _told_at(self, latents: np.ndarray, told: Told, steps: np.ndarray) -> np.ndarray:
+        """What is told at ``steps`` (batch, k) of relative latents known until there."""
+        hands = np.take_along_axis(told.hands, steps[..., None], axis=1)
+        if not self._config.backbone.recall:
+            return hands
+        there = recalled(self._weighted(latents), told.lags, steps)
+        return np.concatenate([hands, there], axis=-1)
+
+    def _weighted(self, latents: np.ndarray) -> np.ndarray:
+        """Latents of deviation 1 by how much they vary: the last few are little more than noise."""
+        return latents * (self._latents.deviations / self._latents.deviations.mean())
+
+    def _trained_steps(
+        self, latents: np.ndarray, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Numbers ``(batch, k)`` of the steps to be heard of each window, all but the last.
+
+        With ``rng``, in training, those of a random crop where ``backbone.crop_frames`` asks so.
+        """
+        n_windows, n_heard = len(latents), latents.shape[1] - 1
+        n_crop = self._config.backbone.crop_frames // self._latents.stack_frames
+        if rng is None or not 0 < n_crop < n_heard:
+            return np.tile(np.arange(n_heard), (n_windows, 1))
+        return rng.integers(0, n_heard - n_crop + 1, (n_windows, 1)) + np.arange(n_crop)
+
+    def _hidden(self, heard: Any, told_at_steps: Any, constant: Any) -> Any:
         """The backbone's states ``(batch, n_steps, units)`` after each step heard."""
-        return self._backbone(ops.concatenate([heard, hands], axis=-1), constant)
+        return self._backbone(ops.concatenate([heard, told_at_steps], axis=-1), constant)
 
-    def _told(self, frames: np.ndarray, style: np.ndarray, n_steps: int) -> Told:
-        """What is told of whole steps' frames and their style; hands from the second step on."""
+    def _told(
+        self,
+        frames: np.ndarray,
+        style: np.ndarray,
+        relative: np.ndarray,
+        n_steps: int,
+        rng: np.random.Generator | None,
+    ) -> Told:
+        """What is told of whole steps' frames, their style and relative latents.
+
+        Hands are those from the second step on. With ``rng``, some lags are withheld.
+        """
         wanted, stack = self._config.backbone, self._config.latents.stack_frames
         constant = np.zeros((len(frames), self._n_told), np.float32)
         hands = np.zeros((len(frames), n_steps, N_HANDS), np.float32)
         if wanted.style:
             constant[:, :-N_TOLD] = style
-        if wanted.clock:
+        lags = np.full((len(frames), len(BARS)), NEVER)
+        if wanted.clock or wanted.recall:
             clock = Clock.found_in(frames, self._frames_per_second)
+        if wanted.clock:
             constant[:, -N_TOLD:] = clock.told(self._frames_per_second)
             hands = clock.hands((np.arange(1, 1 + n_steps) + 0.5) * stack - 0.5)
-        return Told(constant, hands)
+        if wanted.recall:
+            lags = find_lags(self._weighted(relative), clock.beats_per_frame * stack)
+            if rng is not None:
+                lags = np.where(rng.random(lags.shape) < _WITHHELD, NEVER, lags)
+        return Told(constant, hands, lags)
 
     def _go_on(
         self,
         heard: np.ndarray,
         told: Told,
+        as_latents: Callable[[np.ndarray], np.ndarray],
         as_inputs: Callable[[np.ndarray], np.ndarray],
         draw: Callable[[np.ndarray, np.ndarray], np.ndarray],
     ) -> np.ndarray:
         """Hear the steps of prompts, then draw one step after another and hear it too.
 
         ``heard`` (n, n_heard, …) are followed by as many steps as ``told`` has hands for beyond
-        them, (n, n_drawn, …). ``as_inputs`` turns a step (n, …) into what the backbone hears,
-        ``draw`` a hidden state and the inputs before it into the step that follows.
+        them, (n, n_drawn, …). ``as_latents`` turns a step (n, …) into its relative latents,
+        ``as_inputs`` into what the backbone hears, ``draw`` a hidden state and the inputs before it
+        into the step that follows.
         """
         backbone, n_heard = self._backbone.stepper(told.constant), heard.shape[1]
         drawn: list[np.ndarray] = []
-        for number in range(told.hands.shape[1]):
-            inputs = as_inputs(heard[:, number] if number < n_heard else drawn[-1])
-            hidden = backbone.step(np.concatenate([inputs, told.hands[:, number]], axis=1))
+        n_steps = told.hands.shape[1]
+        known = np.zeros((len(heard), n_steps, self._latents.n_latents), np.float32)
+        for number in range(n_steps):
+            step = heard[:, number] if number < n_heard else drawn[-1]
+            inputs, known[:, number] = as_inputs(step), as_latents(step)
+            told_here = self._told_at(known, told, np.full((len(heard), 1), number))[:, 0]
+            hidden = backbone.step(np.concatenate([inputs, told_here], axis=1))
             if number >= n_heard - 1:
                 drawn.append(draw(hidden, inputs))
         return np.stack(drawn, axis=1)

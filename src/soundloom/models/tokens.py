@@ -50,11 +50,11 @@ class Tokens(SequenceModel):
         self._head = SpellingHead(config.tokens)
 
         heard = keras.Input((None, levels), dtype="int32")
-        hands, constant = self._inputs_of_told()
+        at_steps, constant = self._inputs_of_told()
         following = keras.Input((None, levels), dtype="int32")
         embedded = ops.sum(self._embed(heard + self._rows), axis=-2)
-        logits = self._head(self._hidden(embedded, hands, constant), following)
-        self.network = keras.Model([heard, hands, constant, following], logits)
+        logits = self._head(self._hidden(embedded, at_steps, constant), following)
+        self.network = keras.Model([heard, at_steps, constant, following], logits)
 
     def prepare(self, train: Batches) -> None:
         """Fit the latents, then the codebooks on them; embeddings start as the code words."""
@@ -79,12 +79,16 @@ class Tokens(SequenceModel):
     ) -> tuple[Any, Any]:
         latents, told, _ = self._seen(windows, rng=rng)
         codes = self._spelt(latents)
-        heard, following = codes[:, :-1], codes[:, 1:]
+        steps = self._trained_steps(latents, rng)
+        told_at_steps = self._told_at(self._read(codes), told, steps)
+        heard, following = (
+            np.take_along_axis(codes, some[..., None], axis=1) for some in (steps, steps + 1)
+        )
         if rng is not None:
             wanted = self._config.tokens
             wrong = rng.random(heard.shape, np.float32) < wanted.token_noise
             heard = np.where(wrong, rng.integers(0, wanted.codes, heard.shape, np.int32), heard)
-        return (heard, told.hands, told.constant, following), following
+        return (heard, told_at_steps, told.constant, following), following
 
     def loss(self) -> Any:
         smoothing = self._config.tokens.label_smoothing
@@ -123,10 +127,9 @@ class Tokens(SequenceModel):
                 return head.draw(hidden, chances, temperature, top_p)
 
             drawn = self._go_on(
-                heard, told, lambda codes: table[codes + self._rows].sum(axis=1), draw
+                heard, told, self._read, lambda codes: table[codes + self._rows].sum(axis=1), draw
             )
-            read = dequantise(drawn, self._codebooks) / latents.deviations
-            return self._frames(read, level)[:, :n_frames]
+            return self._frames(self._read(drawn), level)[:, :n_frames]
 
     def save(self, folder: Path) -> None:
         save_weights(self.network, folder / _WEIGHTS_FILE)
@@ -145,6 +148,10 @@ class Tokens(SequenceModel):
     def _codes(self, batches: Batches) -> Iterator[np.ndarray]:
         for windows in batches.epoch(0):
             yield self._spelt(self._relative(windows))
+
+    def _read(self, codes: np.ndarray) -> np.ndarray:
+        """The standardised latents that codes ``(…, levels)`` stand for."""
+        return dequantise(codes, self._codebooks) / self._latents.deviations
 
     def _spelt(self, latents: np.ndarray) -> np.ndarray:
         """Standardised latents as codes; the code words count each by how much it varies."""
