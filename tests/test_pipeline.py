@@ -176,7 +176,8 @@ def test_a_folder_of_odd_recordings_as_an_experiment(built: Project, odd_recordi
         "generate.channels": "2",
     }
     settings = [part for key, value in options.items() for part in ("-S", f"{key}={value}")]
-    built.run("dvc", "exp", "run", "--name", "odd", *settings)
+    # As far as new audio: what is heard in it is no odder than in any other.
+    built.run("dvc", "exp", "run", "--name", "odd", *settings, "generate")
     manifest = json.loads((built.folder / "data/raw/manifest.json").read_text(encoding="utf-8"))
     used = {clip["recording"] for clip in manifest["clips"]}
     assert used == {*ODD_BUT_USABLE, TRUNCATED_BUT_USABLE}
