@@ -28,7 +28,7 @@ from soundloom.config import DensityConfig, ModelConfig
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import central_normal, gumbel
-from soundloom.models.sequence import SequenceModel
+from soundloom.models.sequence import SequenceModel, at
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -70,14 +70,13 @@ class Density(SequenceModel):
     ) -> tuple[Any, Any]:
         latents, told, _ = self._seen(windows, rng=rng)
         steps = self._trained_steps(latents, rng)
-        heard, following = (
-            np.take_along_axis(latents, some[..., None], axis=1) for some in (steps, steps + 1)
-        )
+        told_at_steps = self._told_at(self._weighted(latents), told, steps)
+        heard, following = at(latents, steps), at(latents, steps + 1)
         if rng is not None and self._config.density.input_noise > 0.0:
             levels = self._config.density.input_noise * rng.random((len(heard), 1, 1), np.float32)
             heard = heard + levels * rng.standard_normal(heard.shape, np.float32)
         heard = heard * self._emphasis()
-        return (heard, self._told_at(latents, told, steps), told.constant, following), following
+        return (heard, told_at_steps, told.constant, following), following
 
     def loss(self) -> Any:
         emphasis = self._emphasis()

@@ -161,13 +161,12 @@ class SequenceModel(FrameModel):
             n_at_steps += n_recalled(self._config.latents.n_latents)
         return keras.Input((None, n_at_steps)), keras.Input((self._n_told,))
 
-    def _told_at(self, latents: np.ndarray, told: Told, steps: np.ndarray) -> np.ndarray:
-        """What is told at ``steps`` (batch, k) of relative latents known until there."""
-        hands = np.take_along_axis(told.hands, steps[..., None], axis=1)
+    def _told_at(self, weighted: np.ndarray, told: Told, steps: np.ndarray) -> np.ndarray:
+        """What is told at ``steps`` (batch, k) of latents, :meth:`_weighted`, known until there."""
+        hands = at(told.hands, steps)
         if not self._config.backbone.recall:
             return hands
-        there = recalled(self._weighted(latents), told.lags, steps)
-        return np.concatenate([hands, there], axis=-1)
+        return np.concatenate([hands, recalled(weighted, told.lags, steps)], axis=-1)
 
     def _weighted(self, latents: np.ndarray) -> np.ndarray:
         """Latents of deviation 1 by how much they vary: the last few are little more than noise."""
@@ -240,12 +239,17 @@ class SequenceModel(FrameModel):
         known = np.zeros((len(heard), n_steps, self._latents.n_latents), np.float32)
         for number in range(n_steps):
             step = heard[:, number] if number < n_heard else drawn[-1]
-            inputs, known[:, number] = as_inputs(step), as_latents(step)
+            inputs, known[:, number] = as_inputs(step), self._weighted(as_latents(step))
             told_here = self._told_at(known, told, np.full((len(heard), 1), number))[:, 0]
             hidden = backbone.step(np.concatenate([inputs, told_here], axis=1))
             if number >= n_heard - 1:
                 drawn.append(draw(hidden, inputs))
         return np.stack(drawn, axis=1)
+
+
+def at(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Of values ``(batch, n_steps, n)`` those at ``steps`` (batch, k): ``(batch, k, n)``."""
+    return np.take_along_axis(values, steps[..., None], axis=1)
 
 
 def style_of(latents: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:

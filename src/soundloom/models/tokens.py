@@ -27,7 +27,7 @@ from soundloom.config import ModelConfig, TokensConfig
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
 from soundloom.models.chance import choose
-from soundloom.models.sequence import SequenceModel
+from soundloom.models.sequence import SequenceModel, at
 from soundloom.store import read_arrays, write_arrays
 from soundloom.windows import Batches
 
@@ -80,10 +80,8 @@ class Tokens(SequenceModel):
         latents, told, _ = self._seen(windows, rng=rng)
         codes = self._spelt(latents)
         steps = self._trained_steps(latents, rng)
-        told_at_steps = self._told_at(self._read(codes), told, steps)
-        heard, following = (
-            np.take_along_axis(codes, some[..., None], axis=1) for some in (steps, steps + 1)
-        )
+        told_at_steps = self._told_at(self._weighted(self._read(codes)), told, steps)
+        heard, following = at(codes, steps), at(codes, steps + 1)
         if rng is not None:
             wanted = self._config.tokens
             wrong = rng.random(heard.shape, np.float32) < wanted.token_noise
