@@ -32,6 +32,7 @@ TINY: dict[str, Any] = {
     "model.latents.detail_units": 16,
     "model.latents.detail_epochs": 1,
     "model.backbone.units": 16,
+    "model.backbone.layers": 1,
     "model.density.hidden_units": 24,
     "model.lstm.units": 16,
     "train.epochs": 2,

@@ -49,7 +49,6 @@ def test_a_killed_run_retried_is_one_run(workspace: Project) -> None:
 
 
 def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -> None:
-    workspace.repro()
     database = workspace.folder / "mlflow.db"
     workspace.change(LONG)
     repro = start(workspace, "dvc", "repro")
@@ -64,16 +63,16 @@ def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -
 
     # It waits also while the workspace moves on, and goes along with the next that is recorded.
     set_read_only(database, False)
-    workspace.change({"train.epochs": 1})
-    workspace.repro()
+    workspace.run("git", "checkout", "-q", ".")
+    assert workspace.repro() == ["track"]
     assert json.loads(receipt.read_text())["recorded"] is True
     found = {run.data.params["train.epochs"]: run for run in runs(workspace)}
-    assert set(found) == {"1", "2", "60"}
-    assert len(runs(workspace)) == 3
+    assert set(found) == {"2", "60"}
+    assert len(runs(workspace)) == 2
     assert {run.info.status for run in found.values()} == {"FINISHED"}
     assert curve(workspace, found["60"]) == list(range(1, 61))
     workspace.run("soundloom", "track", "--waiting")
-    assert len(runs(workspace)) == 3
+    assert len(runs(workspace)) == 2
 
 
 def set_read_only(database: Path, read_only: bool) -> None:
@@ -100,7 +99,7 @@ def set_read_only(database: Path, read_only: bool) -> None:
 
 def test_a_locked_store_is_waited_for_no_longer_than_bearable(workspace: Project) -> None:
     workspace.repro()
-    workspace.change({"generate.temperature": 0.4})
+    workspace.change({"explore.rolloff_fraction": 0.5})
     database = workspace.folder / "mlflow.db"
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")

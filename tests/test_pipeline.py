@@ -64,12 +64,6 @@ def test_no_output_names_the_machine(built: Project) -> None:
                 assert str(built.folder).encode() not in file.read_bytes(), file
 
 
-def test_temperature_touches_only_what_follows_it(built: Project) -> None:
-    built.change({"generate.temperature": 0.5})
-    assert built.repro() == ["generate", "evaluate", "report", "track"]
-    built.restore()
-
-
 def test_editing_a_module_runs_exactly_the_stages_that_import_it(built: Project) -> None:
     for module, stages in {
         "prompts.py": ["generate"],

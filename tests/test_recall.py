@@ -24,6 +24,13 @@ def test_bars_are_set_right_by_what_repeats(period: int) -> None:
     np.testing.assert_array_equal(lags[0], [period, 2 * period, 4 * period])
 
 
+def test_an_end_does_not_meet_the_beginning() -> None:
+    strokes = np.zeros((1, 100, N))
+    strokes[0, [5, 45], 0] = 1.0  # a bar of 40 steps
+    strokes[0, [19, 80], 1] = 2.0  # 39 steps, were the sequence a circle
+    assert find_lags(strokes, np.array([4.0 / 40.0]))[0, 0] == 40
+
+
 def test_bars_beyond_the_end_are_the_clocks() -> None:
     music = np.random.default_rng(0).standard_normal((2, 100, N))
     lags = find_lags(music, np.array([4.0 / 40.3, 4.0 / 200.0]))

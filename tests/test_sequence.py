@@ -14,7 +14,7 @@ from soundloom.models.clock import N_HANDS, N_TOLD, Clock
 from soundloom.models.detail import CONTEXT_STEPS
 from soundloom.models.recall import NEVER, n_recalled
 from soundloom.models.sequence import Level, style_of
-from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config, trained
+from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config
 
 RNG = np.random.default_rng(0)
 
@@ -163,7 +163,7 @@ def test_a_step_is_told_its_own_time() -> None:
 def test_the_clock_runs_on_where_the_prompt_ends(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = trained(name)[0]
+    model = model_told(name)
     asked = []
     hands = Clock.hands
 

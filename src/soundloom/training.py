@@ -39,6 +39,8 @@ def train(
         optimizer=_optimizer(config, len(train_batches)),
         loss=model.loss(),
     )
+    # Or TensorFlow would trace the step twice, the first time to make what the optimizer keeps.
+    model.network.optimizer.build(model.network.trainable_variables)
     history = _History(on_epoch)
     model.network.fit(
         _training_examples(model, train_batches, vary, config.seed),

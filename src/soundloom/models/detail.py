@@ -66,6 +66,7 @@ class Detail:
         )
         schedule = keras.optimizers.schedules.CosineDecay(_LEARNING_RATE, epochs * n_batches)
         network.compile(keras.optimizers.Adam(schedule), loss="mse")
+        network.optimizer.build(network.trainable_variables)  # so that it is traced once
         network.fit(
             _examples(train, latents, scale),
             steps_per_epoch=n_batches,
