@@ -1,0 +1,77 @@
+"""How often the trained model keeps the tempo and the key of songs that nobody trained on.
+
+Run after `dvc repro` on the built-in corpus. The band writes and plays fresh songs, of another seed
+than the corpus's; the model continues the beginning of each, and both it and the real song are
+heard. Each figure is the mean over the songs and the standard error of that mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from soundloom.band.compose import compose
+from soundloom.band.mix import perform
+from soundloom.config import load_config
+from soundloom.generation import continue_prompts
+from soundloom.layout import GENERATOR_FOLDER
+from soundloom.parallel import each
+from soundloom.runtime import start_keras
+
+SONG_SECONDS = 30.0
+
+
+def main() -> None:
+    """Print a table: real songs, their beginnings, and what the model makes of these."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--songs", type=int, default=48, help="how many are continued")
+    parser.add_argument("--seed", type=int, default=3, help="which songs the band writes")
+    parser.add_argument("--seconds", type=float, default=30.0, help="length of each continuation")
+    arguments = parser.parse_args()
+    config = load_config()
+    if arguments.seed == config.dataset.builtin.seed:
+        parser.error(f"--seed {arguments.seed} is the corpus's own (dataset.builtin.seed)")
+    start_keras(config.generate.seed, config.generate.threads)
+    from soundloom.evaluation import truth_kept
+    from soundloom.models import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    rate_hz = codec.sample_rate_hz
+    numbers = range(arguments.songs)
+    truths = [compose(arguments.seed, number, SONG_SECONDS).truth() for number in numbers]
+
+    def play(number: int) -> np.ndarray:
+        return perform(arguments.seed, number, SONG_SECONDS, rate_hz)
+
+    songs = each(play, numbers, desc="songs", unit="song")
+    prompts = [song[: round(config.generate.prompt_seconds * rate_hz)] for song in songs]
+    wanted = config.generate.model_copy(
+        update={"seconds": arguments.seconds, "sample_rate_hz": rate_hz}
+    )
+    made = continue_prompts(model, codec, prompts, wanted)
+
+    print(f"| {arguments.songs} songs | tempo kept | key score | exact |")
+    print("|---|--:|--:|--:|")
+    for name, heard in {
+        "real": songs,
+        f"their first {config.generate.prompt_seconds:g} s": prompts,
+        "generated": [sample.samples for sample in made],
+    }.items():
+        kept = each(
+            lambda number, heard=heard: truth_kept(
+                {"it": heard[number]}, {"it": truths[number]}, rate_hz
+            ),
+            numbers,
+            desc=name,
+        )
+        cells = []
+        for key in ("tempo", "key", "key_exact"):
+            values = np.array([one[key] for one in kept])
+            error = values.std() / np.sqrt(len(values))
+            cells.append(f"{values.mean():.2f} ± {error:.2f}")
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
