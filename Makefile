@@ -30,8 +30,9 @@ listen: $(READY) ## Open the listening page in the browser
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md
 
-bench: $(READY) ## Measure how much faster than real time audio is made
+bench: $(READY) ## Measure how fast audio is made, and how often tempo and key of fresh songs are kept
 	python bench/generation.py
+	python bench/truth.py
 
 lint: $(READY) ## Check style and types
 	ruff check .
