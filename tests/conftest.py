@@ -18,13 +18,21 @@ from soundloom.config import Config, parse_config
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-# These run whole pipelines, for minutes: begun first, they leave no worker waiting at the end.
-SLOWEST = ("test_experiments.py", "test_interrupted.py", "test_pipeline.py")
+# Begun first, in this order, they leave no worker waiting at the end, nor two at the beginning:
+# most run whole pipelines, for minutes, on what the first of them builds.
+SLOWEST = (
+    "test_pipeline.py",
+    "test_experiments.py",
+    "test_models.py",
+    "test_restore.py",
+    "test_interrupted.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest files first; tests within a file stay in their order."""
-    items.sort(key=lambda item: item.path.name not in SLOWEST)
+    place = {name: number for number, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(SLOWEST)))
 
 
 @pytest.fixture
