@@ -11,13 +11,12 @@ import argparse
 
 import numpy as np
 
-from soundloom.band.compose import compose
-from soundloom.band.mix import perform
 from soundloom.config import load_config
 from soundloom.generation import continue_prompts
 from soundloom.layout import GENERATOR_FOLDER
 from soundloom.parallel import each
 from soundloom.runtime import start_keras
+from soundloom.sources.builtin import recordings
 
 SONG_SECONDS = 30.0
 
@@ -38,13 +37,17 @@ def main() -> None:
 
     model, codec = load_generator(GENERATOR_FOLDER)
     rate_hz = codec.sample_rate_hz
-    numbers = range(arguments.songs)
-    truths = [compose(arguments.seed, number, SONG_SECONDS).truth() for number in numbers]
-
-    def play(number: int) -> np.ndarray:
-        return perform(arguments.seed, number, SONG_SECONDS, rate_hz)
-
-    songs = each(play, numbers, desc="songs", unit="song")
+    band = {"n_tracks": arguments.songs, "seed": arguments.seed}
+    fresh = recordings(
+        config.dataset.model_copy(
+            update={
+                "clip_seconds": SONG_SECONDS,
+                "builtin": config.dataset.builtin.model_copy(update=band),
+            }
+        )
+    )
+    truths = [song.truth for song in fresh if song.truth]
+    songs = each(lambda song: song.load(rate_hz), fresh, desc="songs", unit="song")
     prompts = [song[: round(config.generate.prompt_seconds * rate_hz)] for song in songs]
     wanted = config.generate.model_copy(
         update={"seconds": arguments.seconds, "sample_rate_hz": rate_hz}
@@ -62,7 +65,7 @@ def main() -> None:
             lambda number, heard=heard: truth_kept(
                 {"it": heard[number]}, {"it": truths[number]}, rate_hz
             ),
-            numbers,
+            range(len(truths)),
             desc=name,
         )
         cells = []

@@ -8,12 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from conftest import REPOSITORY
+from projects import wait_for
 from soundloom.config import load_config
 from soundloom.live import LiveReport
 from soundloom.tracking import RunStore
@@ -36,13 +36,13 @@ def statuses(store: RunStore) -> list[str]:
 
 def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
     """Wait until the one run there is holds so many epochs."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        for run in store.client.search_runs([store.experiment_id]):
-            if len(store.client.get_metric_history(run.info.run_id, "loss")) == n_epochs:
-                return
-        time.sleep(0.2)
-    pytest.fail(f"no run with {n_epochs} epochs")
+
+    def there() -> bool:
+        found = store.client.search_runs([store.experiment_id])
+        histories = (store.client.get_metric_history(run.info.run_id, "loss") for run in found)
+        return any(len(history) == n_epochs for history in histories)
+
+    wait_for(there, 60)
 
 
 def test_the_curve_grows_while_training_runs(root: Path) -> None:
@@ -83,10 +83,7 @@ def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signal
         training.send_signal(how)
     _, printed = training.communicate()
     assert "recorder" not in printed
-    deadline = time.monotonic() + 30
-    while statuses(store) != ["KILLED"] and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert statuses(store) == ["KILLED"]
+    wait_for(lambda: statuses(store) == ["KILLED"], 30)
 
 
 def test_a_broken_store_is_a_warning_and_training_goes_on(
