@@ -12,6 +12,7 @@ from soundloom.models.backbone import Stepper
 from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
 from soundloom.models.detail import CONTEXT_STEPS
+from soundloom.models.plan import N_TOLD_OF_PLAN
 from soundloom.models.recall import NEVER, n_recalled
 from soundloom.models.sequence import Level, style_of
 from test_models import FRAMES, FRAMES_PER_SECOND, batches, model_config
@@ -89,7 +90,7 @@ def test_a_continuation_lies_where_its_prompt_does(name: str, relative: bool) ->
 @pytest.mark.parametrize("style", [True, False])
 @pytest.mark.parametrize("clock", [True, False])
 def test_each_is_told_only_when_asked(style: bool, clock: bool) -> None:
-    model = model_told(style=style, clock=clock, recall=False)
+    model = model_told(style=style, clock=clock, recall=False, plan=False)
     (_, hands, told, _), _ = model.example(FRAMES[None, :201])
     assert told[:, :-N_TOLD].any() == style
     assert told[:, -N_TOLD:].any() == clock
@@ -99,7 +100,7 @@ def test_each_is_told_only_when_asked(style: bool, clock: bool) -> None:
 @pytest.mark.parametrize("name", ["density", "tokens"])
 def test_what_is_recalled_is_told_when_asked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And in a continuation the same as in training, of the prompt and then of what was drawn."""
-    model: Any = model_told(name, recall=True)
+    model: Any = model_told(name, recall=True, plan=False)
     (_, at_steps, _, _), _ = model.example(FRAMES[None, :200])
     assert at_steps.shape[-1] == N_HANDS + n_recalled(model._latents.n_latents)
     assert at_steps[..., N_HANDS:].any()
@@ -115,8 +116,35 @@ def test_what_is_recalled_is_told_when_asked(name: str, monkeypatch: pytest.Monk
     told = np.concatenate(heard)[:, -at_steps.shape[-1] :]
     np.testing.assert_allclose(told[:99], at_steps[0], atol=1e-6)
     assert told[100:, N_HANDS:].any()
-    unasked = model_told(name, recall=False).example(FRAMES[None, :200])[0][1]
+    unasked = model_told(name, recall=False, plan=False).example(FRAMES[None, :200])[0][1]
     np.testing.assert_array_equal(unasked, at_steps[..., :N_HANDS])
+
+
+@pytest.mark.parametrize("name", ["density", "tokens"])
+def test_a_continuation_is_told_its_prompts_plan_again(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = model_told(name, plan=True, recall=False)
+    (_, at_steps, _, _), _ = model.example(FRAMES[None, :200])
+    assert at_steps.shape[-1] == N_HANDS + N_TOLD_OF_PLAN
+    # Each step is told the plan of the one to come.
+    plan = model._plan.of(FRAMES[None, :200])
+    np.testing.assert_array_equal(at_steps[0, :, N_HANDS:-1], plan[0, 1:])
+    assert (at_steps[..., -1] == 1.0).all()
+    heard = []
+    step = Stepper.step
+
+    def noted(stepper: Stepper, inputs: np.ndarray) -> np.ndarray:
+        heard.append(inputs)
+        return step(stepper, inputs)
+
+    monkeypatch.setattr(Stepper, "step", noted)
+    monkeypatch.setattr("soundloom.models.sequence.find_lags", lambda *_: np.array([[7, 14, 28]]))
+    model.sample(FRAMES[None, :200], 80, temperature=1.0, rngs=[np.random.default_rng(0)])
+    told = np.concatenate(heard)[:, -at_steps.shape[-1] :]
+    np.testing.assert_allclose(told[:99], at_steps[0], atol=1e-6)
+    looped = [72 + place % 28 for place in range(len(told) - 99)]
+    np.testing.assert_allclose(told[99:, N_HANDS:-1], plan[0, looped], atol=1e-6)
 
 
 def test_training_withholds_some_of_what_is_recalled() -> None:
@@ -129,7 +157,7 @@ def test_training_withholds_some_of_what_is_recalled() -> None:
 
 @pytest.mark.parametrize("name", ["density", "tokens"])
 def test_training_hears_a_crop_that_is_told_of_the_whole_window(name: str) -> None:
-    model: Any = model_told(name, crop_frames=40, recall=True)
+    model: Any = model_told(name, crop_frames=40, recall=True, plan=False)
     windows = FRAMES[None, :201].repeat(8, axis=0)
     (heard, at_steps, _, following), expected = model.example(windows, np.random.default_rng(3))
     assert heard.shape[1] == at_steps.shape[1] == following.shape[1] == 20
@@ -153,7 +181,7 @@ def test_training_hears_a_crop_that_is_told_of_the_whole_window(name: str) -> No
 
 
 def test_a_step_is_told_its_own_time() -> None:
-    (_, hands, _, _), _ = model_told(recall=False).example(FRAMES[None, :201])
+    (_, hands, _, _), _ = model_told(recall=False, plan=False).example(FRAMES[None, :201])
     clock = Clock.found_in(FRAMES[None, :201], FRAMES_PER_SECOND)
     # The first step to be predicted is the second: frames 2 and 3.
     np.testing.assert_array_equal(hands[0, :3], clock.hands(np.array([2.5, 4.5, 6.5]))[0])

@@ -213,6 +213,7 @@ class BackboneConfig(_Section):
     relative: bool
     clock: bool
     recall: bool
+    plan: bool
     crop_frames: Annotated[int, Field(ge=0, le=4096)]
 
 

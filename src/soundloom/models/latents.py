@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+
+from soundloom.models.components import fit_components
 
 
 class Latents:
@@ -31,29 +32,15 @@ class Latents:
 
         ``n_latents`` is at most ``stack_frames * n_bins``.
         """
-        count, total, products = 0, np.zeros(()), np.zeros(())
-        n_bins = 0
-        with threadpool_limits(1):  # the same sums on any number of cores
-            for batch in windows:
-                n_bins = batch.shape[-1]
-                steps = _stacked(batch, stack_frames).reshape(-1, stack_frames * n_bins)
-                steps = steps.astype(np.float64)
-                count += len(steps)
-                total = total + steps.sum(axis=0)
-                products = products + steps.T @ steps
-            mean = total / count
-            variances, directions = np.linalg.eigh(products / count - np.outer(mean, mean))
-        largest_first = np.argsort(variances)[::-1][:n_latents]
-        variances, basis = np.maximum(variances[largest_first], 0.0), directions[:, largest_first].T
-        # A direction's sign is the solver's whim: make its largest entry positive.
-        largest = np.abs(basis).argmax(axis=1)[:, None]
-        basis = basis * np.sign(np.take_along_axis(basis, largest, axis=1))
-        scale = 1.0 / np.sqrt(max(variances.mean(), 1e-12))
+        steps = (stacked(batch, stack_frames) for batch in windows)
+        rows = (step.reshape(-1, step.shape[-2] * step.shape[-1]) for step in steps)
+        found = fit_components(rows, n_latents)
+        scale = 1.0 / np.sqrt(max(found.variances.mean(), 1e-12))
         # What never varies has no deviation to be told in units of; any will do.
-        deviations = np.maximum(np.sqrt(variances) * scale, 1e-4)
+        deviations = np.maximum(np.sqrt(found.variances) * scale, 1e-4)
         return cls(
-            mean.reshape(stack_frames, n_bins).astype(np.float32),
-            (basis * scale).astype(np.float32),
+            found.mean.reshape(stack_frames, -1).astype(np.float32),
+            (found.basis * scale).astype(np.float32),
             deviations.astype(np.float32),
         )
 
@@ -74,7 +61,7 @@ class Latents:
 
     def encode(self, frames: np.ndarray) -> np.ndarray:
         """Whole steps only: frames left over at the end are dropped."""
-        steps = _stacked(frames, self.stack_frames) - self._mean
+        steps = stacked(frames, self.stack_frames) - self._mean
         return steps.reshape(*steps.shape[:-2], -1) @ self._basis.T
 
     def whole_steps(self, frames: np.ndarray) -> np.ndarray:
@@ -108,8 +95,8 @@ class Latents:
         return cls(arrays["mean"], arrays["basis"], arrays["deviations"])
 
 
-def _stacked(frames: np.ndarray, stack_frames: int) -> np.ndarray:
-    """``(…, n_frames, n_bins)`` → ``(…, n_frames // stack_frames, stack_frames, n_bins)``."""
+def stacked(frames: np.ndarray, stack_frames: int) -> np.ndarray:
+    """Whole steps: ``(…, n_frames, n_bins)`` → ``(…, n_steps, stack_frames, n_bins)``."""
     n_steps = frames.shape[-2] // stack_frames
     frames = frames[..., : n_steps * stack_frames, :]
     return frames.reshape(*frames.shape[:-2], n_steps, stack_frames, frames.shape[-1])

@@ -2,11 +2,12 @@
 
 Beside the past of latents a model is told the style of what it continues (mean and spread of its
 latents) and, at every step, the time of the step to come on the music's own clock; if asked for,
-what was played some bars before it, too.
+what was played some bars before it, and which harmonics are to sound, too.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,6 +22,7 @@ from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
 from soundloom.models.detail import CONTEXT_STEPS, Detail, frames_of
 from soundloom.models.latents import Latents
+from soundloom.models.plan import N_TOLD_OF_PLAN, Plan, looped, told_of_plan
 from soundloom.models.recall import BARS, NEVER, find_lags, n_recalled, recalled
 from soundloom.windows import Batches
 
@@ -41,6 +43,8 @@ class Told:
     """``(batch, n_told)``: the style, and what is constant of the clock."""
     hands: np.ndarray
     """``(batch, n_steps, N_HANDS)``: the time of each step."""
+    plan: np.ndarray
+    """``(batch, n_steps, N_TOLD_OF_PLAN)``: the harmonics of each step; of width 0 if not asked."""
     lags: np.ndarray
     """``(batch, n_lags)``: how many steps before the one to come it is worth looking."""
 
@@ -86,6 +90,7 @@ class SequenceModel(FrameModel):
         self._frames_per_second = frames_per_second
         self._fitted: Latents | None = None
         self._detail: Detail | None = None
+        self._plan: Plan | None = None
         self._backbone = Backbone(config.backbone)
         self._n_told = 2 * config.latents.n_latents + N_TOLD
 
@@ -106,14 +111,18 @@ class SequenceModel(FrameModel):
             self._detail = Detail.fit(
                 train, self._fitted, wanted.detail_units, wanted.detail_epochs
             )
+        if self._config.backbone.plan:
+            self._plan = Plan.fit(train.epoch(0), wanted.stack_frames)
 
     def _arrays_of_latents(self) -> dict[str, np.ndarray]:
         """All that :meth:`_restore_latents` needs."""
-        return self._latents.arrays() | (self._detail.arrays() if self._detail else {})
+        others = (part.arrays() for part in (self._detail, self._plan) if part)
+        return self._latents.arrays() | dict(ChainMap(*others))
 
     def _restore_latents(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._fitted = Latents.from_arrays(arrays)
         self._detail = Detail.from_arrays(arrays, self._fitted.stack_frames)
+        self._plan = Plan.from_arrays(arrays, self._fitted.stack_frames)
 
     def _standardised(self, frames: np.ndarray) -> np.ndarray:
         """Frames → latents ``(batch, n_steps, n_latents)``, each of deviation 1 in training."""
@@ -157,16 +166,18 @@ class SequenceModel(FrameModel):
     def _inputs_of_told(self) -> tuple[Any, Any]:
         """Keras inputs for what is told at each step, and for ``constant``."""
         n_at_steps = N_HANDS
+        if self._config.backbone.plan:
+            n_at_steps += N_TOLD_OF_PLAN
         if self._config.backbone.recall:
             n_at_steps += n_recalled(self._config.latents.n_latents)
         return keras.Input((None, n_at_steps)), keras.Input((self._n_told,))
 
     def _told_at(self, weighted: np.ndarray, told: Told, steps: np.ndarray) -> np.ndarray:
         """What is told at ``steps`` (batch, k) of latents, :meth:`_weighted`, known until there."""
-        hands = at(told.hands, steps)
-        if not self._config.backbone.recall:
-            return hands
-        return np.concatenate([hands, recalled(weighted, told.lags, steps)], axis=-1)
+        told_here = [at(told.hands, steps), at(told.plan, steps)]
+        if self._config.backbone.recall:
+            told_here.append(recalled(weighted, told.lags, steps))
+        return np.concatenate(told_here, axis=-1)
 
     def _weighted(self, latents: np.ndarray) -> np.ndarray:
         """Latents of deviation 1 by how much they vary: the last few are little more than noise."""
@@ -199,7 +210,8 @@ class SequenceModel(FrameModel):
     ) -> Told:
         """What is told of whole steps' frames, their style and relative latents.
 
-        Hands are those from the second step on. With ``rng``, some lags are withheld.
+        Hands and plan are those from the second step on. With ``rng``, some lags are withheld, and
+        the plan as :func:`told_of_plan` says.
         """
         wanted, stack = self._config.backbone, self._config.latents.stack_frames
         constant = np.zeros((len(frames), self._n_told), np.float32)
@@ -207,16 +219,22 @@ class SequenceModel(FrameModel):
         if wanted.style:
             constant[:, :-N_TOLD] = style
         lags = np.full((len(frames), len(BARS)), NEVER)
-        if wanted.clock or wanted.recall:
+        plan = np.zeros((len(frames), n_steps, 0), np.float32)
+        if wanted.clock or wanted.recall or wanted.plan:
             clock = Clock.found_in(frames, self._frames_per_second)
         if wanted.clock:
             constant[:, -N_TOLD:] = clock.told(self._frames_per_second)
             hands = clock.hands((np.arange(1, 1 + n_steps) + 0.5) * stack - 0.5)
+        if wanted.recall or wanted.plan:
+            found = find_lags(self._weighted(relative), clock.beats_per_frame * stack)
         if wanted.recall:
-            lags = find_lags(self._weighted(relative), clock.beats_per_frame * stack)
+            lags = found
             if rng is not None:
                 lags = np.where(rng.random(lags.shape) < _WITHHELD, NEVER, lags)
-        return Told(constant, hands, lags)
+        if self._plan:
+            places = looped(relative.shape[1], n_steps + 1, found)[:, 1:]
+            plan = told_of_plan(self._plan.of(frames), places, rng)
+        return Told(constant, hands, plan, lags)
 
     def _go_on(
         self,
