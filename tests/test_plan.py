@@ -67,13 +67,15 @@ def test_arrays_rebuild_it() -> None:
 
 
 def test_the_longest_lag_that_fits_is_looped() -> None:
-    places = looped(20, 40, np.array([[3, 6, 12], [5, 10, 20], [30, 60, 120]]))
-    np.testing.assert_array_equal(places[:, :20], np.tile(np.arange(20), (3, 1)))
+    places = looped(20, 40, np.array([[3, 6, 12], [5, 10, 20], [30, 60, 120], [1, 2, 4]]))
+    np.testing.assert_array_equal(places[:, :20], np.tile(np.arange(20), (4, 1)))
     # Twelve steps before, then again from the first of the last twelve; 20 steps would begin with
     # the very first, so it is ten; the third knows of none.
     np.testing.assert_array_equal(places[0, 20:], [8 + step % 12 for step in range(20)])
     np.testing.assert_array_equal(places[1, 20:], [10 + step % 10 for step in range(20)])
     np.testing.assert_array_equal(places[2, 20:], NOWHERE)
+    # Four lags of four steps fit, and are gone through before anything comes again.
+    np.testing.assert_array_equal(places[3, 20:], [4 + step % 16 for step in range(20)])
 
 
 def test_what_is_told_is_the_plan_at_its_place() -> None:

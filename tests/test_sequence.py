@@ -140,10 +140,11 @@ def test_a_continuation_is_told_its_prompts_plan_again(
 
     monkeypatch.setattr(Stepper, "step", noted)
     monkeypatch.setattr("soundloom.models.sequence.find_lags", lambda *_: np.array([[7, 14, 28]]))
-    model.sample(FRAMES[None, :200], 80, temperature=1.0, rngs=[np.random.default_rng(0)])
+    model.sample(FRAMES[None, :200], 180, temperature=1.0, rngs=[np.random.default_rng(0)])
     told = np.concatenate(heard)[:, -at_steps.shape[-1] :]
     np.testing.assert_allclose(told[:99], at_steps[0], atol=1e-6)
-    looped = [72 + place % 28 for place in range(len(told) - 99)]
+    # 84 steps are three times the longest lag.
+    looped = [16 + place % 84 for place in range(len(told) - 99)]
     np.testing.assert_allclose(told[99:, N_HANDS:-1], plan[0, looped], atol=1e-6)
 
 

@@ -3,8 +3,8 @@
 A model that draws step after step is pulled to the chord that is always likely, the tonic. So at
 every step it is told the harmonics that sound about then: the fine structure of the frames,
 smoothed over a beat or so, on a few principal components. In training that is the window's own. A
-continuation is told its prompt's last four bars, over and over: it moves through their chords, and
-draws everything else, what is played on them, anew.
+continuation is told its prompt's own, over and over, as many times four bars of it as there are: it
+moves through their chords, and draws everything else, what is played on them, anew.
 """
 
 from __future__ import annotations
@@ -98,15 +98,16 @@ def _slow(values: np.ndarray) -> np.ndarray:
 def looped(n_known: int, n_steps: int, lags: np.ndarray) -> np.ndarray:
     """Where the plan of steps 0 to ``n_steps - 1`` is to be had: ``(batch, n_steps)`` places.
 
-    Known steps have their own. Those after them have the place a lag before, or as many lags as
-    it takes to be among the known: the longest of ``lags`` (batch, k), ascending, that fits into
-    them. Where none does, all places beyond are :data:`NOWHERE`.
+    Known steps have their own. Those after them go again and again through the last of the known,
+    as many whole lags of them as there are, of the longest of ``lags`` (batch, k), ascending, that
+    fits. Where none does, all places beyond are :data:`NOWHERE`.
     """
     places = np.tile(np.arange(n_steps), (len(lags), 1))
     beyond = places >= n_known
     fits = lags <= n_known - _UNSURE_STEPS
     longest = np.where(fits, lags, 1).max(axis=1, keepdims=True)
-    back = -(-(places - n_known + 1) // longest) * longest
+    length = longest * np.maximum((n_known - _UNSURE_STEPS) // longest, 1)
+    back = -(-(places - n_known + 1) // length) * length
     places = np.where(beyond, places - back, places)
     return np.where(beyond & ~fits.any(axis=1, keepdims=True), NOWHERE, places)
 
