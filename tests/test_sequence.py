@@ -30,6 +30,19 @@ def model_told(name: str = "density", **backbone: bool | int) -> FrameModel:
     return model
 
 
+def noting_steps(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
+    """What the backbone is given in sampling, a step an entry, as it comes."""
+    heard: list[np.ndarray] = []
+    step = Stepper.step
+
+    def noted(stepper: Stepper, inputs: np.ndarray) -> np.ndarray:
+        heard.append(inputs)
+        return step(stepper, inputs)
+
+    monkeypatch.setattr(Stepper, "step", noted)
+    return heard
+
+
 @pytest.mark.parametrize("name", ["density", "tokens"])
 def test_frames_get_the_detail_that_latents_lack(name: str) -> None:
     config = model_config(name)
@@ -104,14 +117,7 @@ def test_what_is_recalled_is_told_when_asked(name: str, monkeypatch: pytest.Monk
     (_, at_steps, _, _), _ = model.example(FRAMES[None, :200])
     assert at_steps.shape[-1] == N_HANDS + n_recalled(model._latents.n_latents)
     assert at_steps[..., N_HANDS:].any()
-    heard = []
-    step = Stepper.step
-
-    def noted(stepper: Stepper, inputs: np.ndarray) -> np.ndarray:
-        heard.append(inputs)
-        return step(stepper, inputs)
-
-    monkeypatch.setattr(Stepper, "step", noted)
+    heard = noting_steps(monkeypatch)
     model.sample(FRAMES[None, :200], 40, temperature=1.0, rngs=[np.random.default_rng(0)])
     told = np.concatenate(heard)[:, -at_steps.shape[-1] :]
     np.testing.assert_allclose(told[:99], at_steps[0], atol=1e-6)
@@ -131,14 +137,7 @@ def test_a_continuation_is_told_its_prompts_plan_again(
     plan = model._plan.of(FRAMES[None, :200])
     np.testing.assert_array_equal(at_steps[0, :, N_HANDS:-1], plan[0, 1:])
     assert (at_steps[..., -1] == 1.0).all()
-    heard = []
-    step = Stepper.step
-
-    def noted(stepper: Stepper, inputs: np.ndarray) -> np.ndarray:
-        heard.append(inputs)
-        return step(stepper, inputs)
-
-    monkeypatch.setattr(Stepper, "step", noted)
+    heard = noting_steps(monkeypatch)
     monkeypatch.setattr("soundloom.models.sequence.find_lags", lambda *_: np.array([[7, 14, 28]]))
     model.sample(FRAMES[None, :200], 180, temperature=1.0, rngs=[np.random.default_rng(0)])
     told = np.concatenate(heard)[:, -at_steps.shape[-1] :]
