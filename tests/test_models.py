@@ -57,11 +57,16 @@ FRAMES_PER_SECOND = small_codec().frames_per_second
 FRAMES = small_codec().encode(music(8, 22_050))
 
 
-def batches(part: str, seed: int | None = None) -> WindowBatches:
+def batches(part: str, seed: int | None = None, batch_size: int = 8) -> WindowBatches:
     starts = {"train": range(0, 480, 8), "validation": range(4, 480, 32)}[part]
     index = np.array([(0, start) for start in starts], np.int32)
     return WindowBatches(
-        lambda _: FRAMES, index, window_frames=32, batch_size=8, shard_windows=16, seed=seed
+        lambda _: FRAMES,
+        index,
+        window_frames=32,
+        batch_size=batch_size,
+        shard_windows=16,
+        seed=seed,
     )
 
 
@@ -180,6 +185,22 @@ def test_another_seed_gives_another_model() -> None:
     config = TRAIN.model_copy(update={"epochs": 1})
     one, other = (trained("lstm", config.model_copy(update={"seed": seed}))[1] for seed in (0, 1))
     assert one != other
+
+
+def test_every_epoch_is_judged_by_every_held_out_window_once() -> None:
+    resting = TRAIN.model_copy(update={"epochs": 4, "learning_rate": 1e-7})
+    start_keras(0, threads=1)
+    model = build_model(model_config("lstm"), small_codec())
+    held_out = batches("validation", batch_size=2)
+    history = train(model, batches("train", 0), held_out, resting)
+    losses, sizes = [], []
+    for inputs, targets in map(model.example, held_out.epoch(0)):
+        losses.append(model.network.evaluate(inputs, targets, verbose=0))
+        sizes.append(len(targets))
+    assert len(losses) > 3
+    assert max(losses) > 1.1 * min(losses)  # other batches, another mean
+    expected = pytest.approx(np.average(losses, weights=sizes), rel=1e-4)
+    assert [row["val_loss"] for row in history] == [expected] * 4
 
 
 def test_early_stopping_and_the_summary() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,17 +32,23 @@ codec.decode(codec.encode(samples))
 """
 
 
-def test_the_pipeline_finds_all_it_needs_compiled(tmp_path: Path) -> None:
-    def compiled(*command: str) -> set[Path]:
-        environment = {
-            **os.environ,
-            "NUMBA_CACHE_DIR": str(tmp_path),
-            "NUMBA_OPT": "0",  # what is compiled counts here, not how fast it is
-            "PYTHONPATH": os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tests")),
-        }
-        subprocess.run([sys.executable, *command], cwd=REPOSITORY, env=environment, check=True)
-        return {path for path in tmp_path.rglob("*") if path.is_file()}
+def compiled(*command: str) -> set[str]:
+    """Files of Numba's cache that Python loads, or writes, as it runs what ``command`` says."""
+    environment = {
+        **os.environ,
+        "NUMBA_DEBUG_CACHE": "1",
+        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tests")),
+    }
+    run = [sys.executable, *command]
+    told = subprocess.run(
+        run, cwd=REPOSITORY, env=environment, check=True, capture_output=True, text=True
+    )
+    return set(re.findall(r"\[cache\] data (?:loaded from|saved to) '(.+)'", told.stdout))
 
+
+def test_the_pipeline_finds_all_it_needs_compiled() -> None:
     filled = compiled("-m", "soundloom.numba_cache")
-    assert any("beat_track" in path.name for path in filled)
-    assert compiled("-c", PIPELINE) == filled
+    assert any("beat_track" in path for path in filled)
+    needed = compiled("-c", PIPELINE)
+    assert len(needed) > 10
+    assert needed <= filled

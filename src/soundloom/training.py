@@ -45,10 +45,9 @@ def train(
     model.network.fit(
         _training_examples(model, train_batches, vary, config.seed),
         steps_per_epoch=len(train_batches),
-        validation_data=_held_out_examples(model, validation_batches),
-        validation_steps=len(validation_batches),
         epochs=config.epochs,
         callbacks=[
+            _HeldOutLoss(model, validation_batches),
             history,
             keras.callbacks.EarlyStopping(
                 monitor="val_loss", patience=config.patience, restore_best_weights=True
@@ -93,9 +92,23 @@ def _training_examples(
             yield model.example(vary(windows, rng) if vary else windows, rng)
 
 
-def _held_out_examples(model: FrameModel, batches: Batches) -> Iterator[tuple[Any, Any]]:
-    while True:
-        yield from map(model.example, batches.epoch(0))
+class _HeldOutLoss(keras.callbacks.Callback):
+    """Adds ``val_loss``, over every held-out window once, to what later callbacks hear of an epoch.
+
+    ``fit(validation_data=…)`` does not: from the second epoch on it goes over the first batches
+    again and then on from where a generator had been read ahead to, which is further on some days.
+    """
+
+    def __init__(self, frame_model: FrameModel, batches: Batches):
+        super().__init__()
+        self._frame_model = frame_model
+        self._batches = batches
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        examples = (self._frame_model.example(windows) for windows in self._batches.epoch(0))
+        loss = self.model.evaluate(examples, steps=len(self._batches), verbose=0)
+        if logs is not None:
+            logs["val_loss"] = loss
 
 
 class _History(keras.callbacks.Callback):

@@ -7,7 +7,6 @@ what was played some bars before it, and which harmonics are to sound, too.
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -116,8 +115,10 @@ class SequenceModel(FrameModel):
 
     def _arrays_of_latents(self) -> dict[str, np.ndarray]:
         """All that :meth:`_restore_latents` needs."""
-        others = (part.arrays() for part in (self._detail, self._plan) if part)
-        return self._latents.arrays() | dict(ChainMap(*others))
+        arrays = self._latents.arrays()
+        for part in (self._detail, self._plan):
+            arrays |= part.arrays() if part else {}
+        return arrays
 
     def _restore_latents(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._fitted = Latents.from_arrays(arrays)
