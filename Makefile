@@ -1,5 +1,6 @@
 # `make repro` and `make test` do all set-up: a project-local .venv from requirements.lock, with uv
 # where it is installed and plain pip otherwise. PYTHON chooses the interpreter (3.11 to 3.13).
+# Neither compiles to bytecode: most modules are never imported, and Python does the others itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -55,11 +56,11 @@ $(READY): requirements.lock pyproject.toml
 	    + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
 	@if command -v uv >/dev/null; then \
 	    uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
-	    uv pip install --quiet --compile-bytecode --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
+	    uv pip install --quiet --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
 	    uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation -e .; \
 	else \
 	    $(PYTHON) -m venv $(VENV) && \
-	    $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock && \
+	    $(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock && \
 	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
 	@$(BIN)/python -m soundloom.numba_cache
