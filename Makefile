@@ -17,9 +17,10 @@ repro: $(READY) ## Run what changed of the pipeline: recordings in, new audio ou
 	@soundloom track --waiting || true
 	dvc repro
 
-# One worker more than CI has cores: a third of the time they wait, for DVC, locks and start-up.
+# One worker more than CI has cores: a third of the time they wait, for DVC, locks and start-up. They
+# take whole files, as tests/conftest.py orders them, the slowest first.
 test: $(READY) ## Run all tests, with the coverage of the core
-	pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term --cov-fail-under=90
+	pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 ui: $(READY) ## Serve MLflow on this machine: compare variants and listen
 	soundloom ui
