@@ -41,7 +41,7 @@ def test_a_killed_run_retried_is_one_run(workspace: Project) -> None:
     os.killpg(repro.pid, signal.SIGKILL)
     repro.communicate()
     assert [run.info.status for run in runs(workspace)] != ["FINISHED"]
-    workspace.change({"train.patience": 8})  # as people do before they try again
+    workspace.change({"train.epochs": 4})  # as people do before they try again
     workspace.repro()
     run = only_run(workspace)
     assert len(curve(workspace, run)) == run.data.metrics["train/epochs"]

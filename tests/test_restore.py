@@ -1,27 +1,31 @@
-"""Back to a run: code that no commit held, and what DVC's cache lacks."""
+"""Back to a variant and its run, also where its code was never committed or outputs are lost."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
+import pytest
 import yaml
+from mlflow.entities import Run
 
 from projects import Project
-from tracked import only_run, read, runs
+from tracked import curve, only_run, read, runs
 
 
 def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
     workspace: Project,
 ) -> None:
-    module = workspace.folder / "src/soundloom/metrics/levels.py"
-    edited = module.read_text(encoding="utf-8").replace("20.0 * float", "1000.0 + 20.0 * float")
+    module = workspace.folder / "src/soundloom/stages/generate.py"
+    edited = module.read_text(encoding="utf-8").replace(": peak_dbfs(", ": 1000.0 + peak_dbfs(")
     module.write_text(edited, encoding="utf-8")
     workspace.run("dvc", "exp", "run", "--temp", "--name", "louder")
     run = only_run(workspace)
     assert run.data.metrics["generate/sample_00/peak_dbfs"] > 900
     assert run.info.run_name == "louder"
     assert run.data.tags["git.dirty"] == "true"
-    assert read(workspace, run, "code/src/soundloom/metrics/levels.py") == edited
+    assert read(workspace, run, "code/src/soundloom/stages/generate.py") == edited
 
     # Later, elsewhere in the history, with other work under way.
     workspace.run("git", "checkout", "-q", ".")
@@ -42,11 +46,52 @@ def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
     assert "epochs: 9" in (workspace.folder / "params.yaml").read_text(encoding="utf-8")
 
 
-def test_restoring_says_what_is_missing_and_touches_nothing(workspace: Project) -> None:
-    workspace.repro()
-    run_id = only_run(workspace).info.run_id
+@pytest.fixture(scope="module")
+def two_variants(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A workspace with a store of two variants: the commit's, and one drawn cooler after it."""
+    workspace = built_project.duplicate(tmp_path_factory.mktemp("two") / "project")
+    assert workspace.repro() == ["track"]
     workspace.change({"generate.temperature": 0.3})
     assert workspace.repro() == ["generate", "evaluate", "report", "track"]
+    return workspace
+
+
+def of_temperature(workspace: Project, temperature: str) -> Run:
+    """The run of one of them."""
+    (run,) = [
+        run for run in runs(workspace) if run.data.params["generate.temperature"] == temperature
+    ]
+    return run
+
+
+def test_back_to_a_variant_is_back_to_its_run(two_variants: Project) -> None:
+    workspace = two_variants
+    first, second = (of_temperature(workspace, temperature) for temperature in ("1.0", "0.3"))
+    assert re.search(r"generate.temperature +1.0 +0.3", workspace.run("dvc", "params", "diff"))
+    assert re.search(r"metrics/generate.json +sample_00", workspace.run("dvc", "metrics", "diff"))
+    workspace.run("dvc", "plots", "diff", "--out", "plots")
+    page = (workspace.folder / "plots/index.html").read_text(encoding="utf-8")
+    assert '"rev": "HEAD"' in page
+    assert '"rev": "workspace"' in page
+    shutil.rmtree(workspace.folder / "plots")
+    workspace.change({"generate.temperature": 1.0})
+    assert workspace.repro() == ["track"]
+    assert {run.info.run_id for run in runs(workspace)} == {first.info.run_id, second.info.run_id}
+    # Neither trained in this store's lifetime: both have all of the curve.
+    for run in (first, second):
+        assert curve(workspace, run) == [1, 2]
+        assert run.data.metrics["train/epochs"] == 2
+        assert "learning_rate" in run.data.metrics
+    assert second.info.run_name == "generate.temperature=0.3"
+    assert first.data.tags["stage.train"] == second.data.tags["stage.train"]
+    assert first.data.tags["stage.generate"] != second.data.tags["stage.generate"]
+
+
+def test_restoring_says_what_is_missing_and_touches_nothing(two_variants: Project) -> None:
+    workspace = two_variants
+    workspace.change({"generate.temperature": 0.3})
+    assert set(workspace.repro()) <= {"track"}
+    run_id = of_temperature(workspace, "1.0").info.run_id
     before = (workspace.folder / "dvc.lock").read_bytes()
     lock = yaml.safe_load(workspace.run("git", "show", "HEAD:dvc.lock"))
     md5 = next(out["md5"] for out in lock["stages"]["generate"]["outs"] if "data" in out["path"])

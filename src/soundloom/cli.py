@@ -84,6 +84,8 @@ def _generate(arguments: argparse.Namespace) -> None:
     config = _with_options(load_config(), arguments)
     if arguments.out.suffix not in (".wav", ".flac"):
         raise SoundloomError(f"--out is {str(arguments.out)!r}; it must end in .wav or .flac")
+    if not arguments.prompt.is_file():  # before the seconds that Keras takes to start
+        raise SoundloomError(f"{arguments.prompt}: no such file")
 
     from soundloom.audio import resample, write_audio
     from soundloom.generation import continue_prompts, join
