@@ -26,10 +26,10 @@ def batches(frames: np.ndarray) -> WindowBatches:
     )
 
 
-def fitted(frames: np.ndarray, epochs: int = 15) -> tuple[Latents, Detail]:
+def fitted(frames: np.ndarray, epochs: int = 15, gain: float = 1.0) -> tuple[Latents, Detail]:
     start_keras(0, threads=1)
     latents = Latents.fit(batches(frames).epoch(0), 1, 1)
-    return latents, Detail.fit(batches(frames), latents, 32, epochs)
+    return latents, Detail.fit(batches(frames), latents, 32, epochs, gain)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,14 @@ def test_nothing_is_made_up_where_nothing_follows() -> None:
     latents, detail = fitted(NOISE, epochs=5)
     told = detail(latents.encode(NOISE) / latents.deviations)
     assert np.sqrt(np.square(told).mean()) < 0.3 * missing(NOISE, latents, None)
+
+
+def test_it_is_told_as_many_times_as_asked() -> None:
+    (latents, plain), (_, magnified) = fitted(BENT, epochs=1), fitted(BENT, epochs=1, gain=1.5)
+    encoded = latents.encode(BENT[:50]) / latents.deviations
+    told = plain(encoded)
+    assert np.abs(told).max() > 0.01
+    np.testing.assert_allclose(magnified(encoded), 1.5 * told, rtol=1e-5, atol=1e-7)
 
 
 def test_a_sequence_is_told_the_same_alone(bent: tuple[Latents, Detail]) -> None:

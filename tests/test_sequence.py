@@ -47,8 +47,8 @@ def noting_steps(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
 def test_frames_get_the_detail_that_latents_lack(name: str) -> None:
     config = model_config(name)
     errors = []
-    for units in (0, 64):
-        wanted = {"n_latents": 4, "detail_units": units, "detail_epochs": 20}
+    for units, gain in ((0, 1.0), (64, 1.0), (64, 0.0)):
+        wanted = {"n_latents": 4, "detail_units": units, "detail_epochs": 20, "detail_gain": gain}
         latents = config.latents.model_copy(update=wanted)
         model: Any = MODELS[name].build(
             config.model_copy(update={"latents": latents}), FRAMES.shape[1], FRAMES_PER_SECOND
@@ -59,6 +59,7 @@ def test_frames_get_the_detail_that_latents_lack(name: str) -> None:
         assert restored.dtype == np.float32
         errors.append(np.square(restored - FRAMES[:200]).mean())
     assert errors[1] < 0.9 * errors[0]
+    assert errors[2] == pytest.approx(errors[0])
 
 
 def test_style_is_mean_and_deviation() -> None:

@@ -201,6 +201,7 @@ class LatentsConfig(_Section):
     n_latents: Annotated[int, Field(ge=1, le=1024)]
     detail_units: Annotated[int, Field(ge=0, le=8192)]
     detail_epochs: Annotated[int, Field(ge=1, le=1000)]
+    detail_gain: Annotated[float, Field(ge=0, le=4)]
 
 
 class BackboneConfig(_Section):

@@ -108,7 +108,11 @@ class SequenceModel(FrameModel):
         self._fitted = Latents.fit(train.epoch(0), wanted.stack_frames, wanted.n_latents)
         if wanted.detail_units:
             self._detail = Detail.fit(
-                train, self._fitted, wanted.detail_units, wanted.detail_epochs
+                train,
+                self._fitted,
+                wanted.detail_units,
+                wanted.detail_epochs,
+                gain=wanted.detail_gain,
             )
         if self._config.backbone.plan:
             self._plan = Plan.fit(train.epoch(0), wanted.stack_frames)
