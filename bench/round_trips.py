@@ -101,7 +101,11 @@ def main() -> None:
         wanted = config.model.latents
         if wanted.detail_units:
             detail = Detail.fit(
-                Stretches(windows), latents, wanted.detail_units, wanted.detail_epochs
+                Stretches(windows),
+                latents,
+                wanted.detail_units,
+                wanted.detail_epochs,
+                gain=wanted.detail_gain,
             )
             show(f"{n_latents} latents and their detail", partial(through, detail=detail))
 
