@@ -22,10 +22,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # most run whole pipelines, for minutes, on what the first of them builds.
 SLOWEST = (
     "test_pipeline.py",
-    "test_experiments.py",
     "test_models.py",
-    "test_restore.py",
     "test_interrupted.py",
+    "test_restore.py",
+    "test_experiments.py",
 )
 
 

@@ -45,13 +45,21 @@ def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
     wait_for(there, 60)
 
 
-def test_the_curve_grows_while_training_runs(root: Path) -> None:
+def tells_of_the_machine(store: RunStore) -> bool:
+    """Whether the one run there is holds MLflow's system metrics."""
+    (run,) = store.client.search_runs([store.experiment_id])
+    return any(key.startswith("system/") for key in run.data.metrics)
+
+
+def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.3")  # seconds
     store = RunStore(root, "soundloom")
     with LiveReport() as live:
         for number, row in enumerate(ROWS, start=1):
             live.epoch(row)
             wait_for_epochs(store, number)
             assert statuses(store) == ["RUNNING"]
+        wait_for(lambda: tells_of_the_machine(store), 60)
     (run,) = store.client.search_runs([store.experiment_id])
     assert run.data.params["train.epochs"] == str(
         load_config(REPOSITORY / "params.yaml").train.epochs
