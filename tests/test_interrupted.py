@@ -16,7 +16,7 @@ import pytest
 from projects import Project, wait_for
 from tracked import curve, only_run, runs
 
-# Long enough to interrupt, ended by train.patience.
+# Long enough to interrupt, however little it learns.
 LONG = {"train.epochs": 60, "train.patience": 60}
 
 
