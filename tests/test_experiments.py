@@ -9,11 +9,11 @@ from tracked import curve, runs
 
 PLAN = """\
 title: Two of a kind
-shared: [explore]
+shared: [spectrogram]
 jobs: 2
 variants:
-  cool: {generate.temperature: 0.8}
-  quite warm: {generate.temperature: 1.2}
+  low: {explore.rolloff_fraction: 0.5}
+  quite high: {explore.rolloff_fraction: 0.95}
 columns:
   - {title: loss, metric: train/val_loss, best: lowest}
 """
@@ -23,7 +23,7 @@ def test_a_study_has_two_workers_on_a_fresh_store(workspace: Project) -> None:
     (workspace.folder / "plan.yaml").write_text(PLAN, encoding="utf-8")
     workspace.run("soundloom", "study", "plan.yaml", "--out", "reports/study.md")
     found = runs(workspace)
-    assert sorted(run.data.params["generate.temperature"] for run in found) == ["0.8", "1.2"]
+    assert sorted(run.data.params["explore.rolloff_fraction"] for run in found) == ["0.5", "0.95"]
     assert {run.info.status for run in found} == {"FINISHED"}
     for run in found:
         assert curve(workspace, run) == [1, 2]

@@ -53,7 +53,8 @@ def test_killed_and_retried_elsewhere_it_is_one_run_and_the_same_bytes(
 def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -> None:
     database = workspace.folder / "mlflow.db"
     workspace.change(LONG)
-    repro = start(workspace, "dvc", "repro")
+    # Not what is between them, which writes to no store.
+    repro = start(workspace, "dvc", "repro", "--single-item", "train", "track")
     wait_for(lambda: training_is_seen(workspace), 120)
     set_read_only(database, True)
     printed, _ = repro.communicate(timeout=240)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -93,16 +94,15 @@ def sample(model: Any, *seeds: int, temperature: float = 1.0, n_frames: int = 40
     return model.sample(prompts, n_frames, temperature=temperature, rngs=rngs(*seeds))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_either_optimizer_descends(optimizer: str) -> None:
-    config = TRAIN.model_copy(update={"epochs": 3, "optimizer": optimizer})
-    model, history = trained("density", config)
+def test_muon_descends() -> None:
+    model, history = trained("density", TRAIN.model_copy(update={"epochs": 3, "optimizer": "muon"}))
     assert history[-1]["loss"] < history[0]["loss"] - 0.05
-    assert type(model.network.optimizer).__name__.lower() == optimizer
+    assert isinstance(model.network.optimizer, keras.optimizers.Muon)
 
 
 def test_training_learns(fitted: Fitted) -> None:
     _, model, history = fitted
+    assert isinstance(model.network.optimizer, keras.optimizers.Adam)
     assert [row["epoch"] for row in history] == list(range(1, len(history) + 1))
     assert history[-1]["loss"] < history[0]["loss"]
     best = best_epoch(history)["val_loss"]
