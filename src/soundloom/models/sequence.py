@@ -121,7 +121,8 @@ class SequenceModel(FrameModel):
         """All that :meth:`_restore_latents` needs."""
         arrays = self._latents.arrays()
         for part in (self._detail, self._plan):
-            arrays |= part.arrays() if part else {}
+            if part:
+                arrays |= part.arrays()
         return arrays
 
     def _restore_latents(self, arrays: Mapping[str, np.ndarray]) -> None:
