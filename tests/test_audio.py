@@ -232,6 +232,16 @@ def test_a_limiter_turns_down_and_up_again_without_a_click() -> None:
     assert np.argmin(gains) == pytest.approx(10_002, abs=3)
 
 
+def test_a_gain_is_the_weighted_mean_of_the_lowest_around_it() -> None:
+    samples = np.random.default_rng(0).normal(0.0, 0.5, 400).astype(np.float32)
+    samples[:2], samples[-2:] = 2.0, -3.0  # and beyond the ends it goes on as there
+    needed = np.pad(np.minimum(1.0, 1.0 / np.abs(samples)), 50, mode="edge")
+    lowest = np.lib.stride_tricks.sliding_window_view(needed, 51).min(axis=1)
+    weights = np.hanning(53)[1:-1]
+    expected = np.convolve(lowest, weights / weights.sum(), mode="valid")
+    np.testing.assert_allclose(limited(samples, 1000) / samples, expected, rtol=1e-6)
+
+
 @given(
     samples=arrays(np.float32, st.integers(0, 400), elements=st.floats(-9, 9, width=32)),
     limit=st.floats(0.1, 1.0),
