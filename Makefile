@@ -1,11 +1,13 @@
 # `make repro` and `make test` do all set-up: a project-local .venv from requirements.lock, with uv
 # where it is installed and plain pip otherwise. PYTHON chooses the interpreter (3.11 to 3.13).
-# Neither compiles to bytecode: most modules are never imported, and Python does the others itself.
+# Neither compiles to bytecode: most modules are never imported, and Python does the others itself,
+# unless it is told not to, as in many containers; then every process compiles all it imports anew.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test ui listen study bench lint lock clean
