@@ -1,12 +1,12 @@
 # `make repro` and `make test` do all set-up: a project-local .venv from requirements.lock, with uv
 # where it is installed and plain pip otherwise. PYTHON chooses the interpreter (3.11 to 3.13).
-# Neither compiles to bytecode: most modules are never imported, and Python does the others itself,
-# unless it is told not to, as in many containers; then every process compiles all it imports anew.
+# Neither compiles to bytecode: most modules are never imported, and Python does the others itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(BIN):$(PATH)
+# Set in many containers, it would have every process compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help

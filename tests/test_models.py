@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
@@ -16,6 +15,8 @@ from soundloom.errors import SoundloomError
 from soundloom.runtime import start_keras
 
 start_keras(seed=0, threads=1)
+
+import keras  # noqa: E402
 
 from soundloom.models import MODELS, build_model, load_generator, save_generator  # noqa: E402
 from soundloom.spectrogram import FrameCodec  # noqa: E402
