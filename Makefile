@@ -66,5 +66,5 @@ $(READY): requirements.lock pyproject.toml
 	    $(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock && \
 	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
-	@$(BIN)/python -m soundloom.numba_cache
+	@$(BIN)/python -m soundloom.commands.numba_cache
 	@touch $@

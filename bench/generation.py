@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from soundloom.audio import read_audio, write_audio
+from soundloom.audio.files import read_audio, write_audio
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.parallel import each
+from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER
 from soundloom.config import load_config
-from soundloom.generation import decode, prompt_frames
-from soundloom.layout import GENERATED_FOLDER, GENERATOR_FOLDER
-from soundloom.parallel import each
-from soundloom.runtime import start_keras
+from soundloom.generation.continuation import decode, prompt_frames
 
 N_RUNS = 3
 
@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load_config()
     start_keras(config.generate.seed, config.generate.threads)
-    from soundloom.models import load_generator
+    from soundloom.models.registry import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
     wanted = config.generate.model_copy(update={"seconds": arguments.seconds})

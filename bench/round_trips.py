@@ -13,18 +13,18 @@ from functools import partial
 import numpy as np
 import yaml
 
+from soundloom.common.errors import run_or_exit
+from soundloom.common.io import read_arrays
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.parallel import each
+from soundloom.common.paths import REFERENCE_FOLDER
 from soundloom.config import load_config
-from soundloom.controls import resynthesised
-from soundloom.corpus import Manifest
-from soundloom.errors import run_or_exit
-from soundloom.layout import REFERENCE_FOLDER
+from soundloom.corpus.manifest import Manifest
+from soundloom.corpus.split import parse_segment_name
+from soundloom.evaluation.controls import resynthesised
 from soundloom.models.latents import Latents
-from soundloom.parallel import each
 from soundloom.parts import read_part
-from soundloom.runtime import start_keras
-from soundloom.spectrogram import FrameCodec
-from soundloom.split import parse_stretch_name
-from soundloom.store import read_arrays
+from soundloom.spectral.codec import FrameCodec
 
 MEANS = {
     "key clarity": "tonality/key_clarity",
@@ -45,9 +45,11 @@ def main() -> None:
         {key: yaml.safe_load(value) for key, value in changes.items()}, "--set"
     )
     start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation import Measures, from_arrays, listen, truth_kept
+    from soundloom.evaluation.comparison import Measures
+    from soundloom.evaluation.features import from_arrays, listen
+    from soundloom.evaluation.ground_truth import truth_kept
+    from soundloom.evaluation.tagger import Tagger
     from soundloom.models.detail import Detail, frames_of
-    from soundloom.tagger import Tagger
 
     rate_hz, tagger = config.dataset.sample_rate_hz, Tagger.load()
     training = [samples for _, samples in read_part("train")]
@@ -59,7 +61,7 @@ def main() -> None:
         for part in ("held_out", "training")
     )
     measures = Measures(known_held_out, known_training, config.evaluate, rate_hz)
-    truths = Manifest.load().truths({name: parse_stretch_name(name)[0] for name in held_out})
+    truths = Manifest.load().truths({name: parse_segment_name(name)[0] for name in held_out})
 
     print(f"| | FAD | KAD | tonality | dynamics | {' | '.join(MEANS)} | key score |")
     print("|---|" + "--:|" * (5 + len(MEANS)))
@@ -101,7 +103,7 @@ def main() -> None:
         wanted = config.model.latents
         if wanted.detail_units:
             detail = Detail.fit(
-                Stretches(windows),
+                Segments(windows),
                 latents,
                 wanted.detail_units,
                 wanted.detail_epochs,
@@ -110,8 +112,8 @@ def main() -> None:
             show(f"{n_latents} latents and their detail", partial(through, detail=detail))
 
 
-class Stretches:
-    """Whole stretches as batches, one each."""
+class Segments:
+    """Whole segments as batches, one each."""
 
     def __init__(self, windows: list[np.ndarray]):
         self._windows = windows

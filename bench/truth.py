@@ -11,12 +11,12 @@ import argparse
 
 import numpy as np
 
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.parallel import each
+from soundloom.common.paths import GENERATOR_FOLDER
 from soundloom.config import load_config
-from soundloom.generation import continue_prompts
-from soundloom.layout import GENERATOR_FOLDER
-from soundloom.parallel import each
-from soundloom.runtime import start_keras
-from soundloom.sources.builtin import recordings
+from soundloom.generation.continuation import continue_prompts
+from soundloom.ingest.sources.builtin import recordings
 
 SONG_SECONDS = 30.0
 
@@ -32,8 +32,8 @@ def main() -> None:
     if arguments.seed == config.dataset.builtin.seed:
         parser.error(f"--seed {arguments.seed} is the corpus's own (dataset.builtin.seed)")
     start_keras(config.generate.seed, config.generate.threads)
-    from soundloom.evaluation import truth_kept
-    from soundloom.models import load_generator
+    from soundloom.evaluation.ground_truth import truth_kept
+    from soundloom.models.registry import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
     rate_hz = codec.sample_rate_hz

@@ -2,6 +2,7 @@
 
 Running a script puts its folder, this ``src``, first on the module path: in one of DVC's temporary
 workspaces the stage then imports the code found there, not the code installed in the environment.
+All of params.yaml is checked before a stage starts, also what is for stages that come later.
 """
 
 import argparse
@@ -9,19 +10,30 @@ import importlib
 import os
 from pathlib import Path
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Check params.yaml, then run the stage named on the command line."""
     stages = sorted(
         file.stem
         for file in (Path(__file__).parent / "soundloom" / "stages").glob("*.py")
         if file.stem != "__init__"
     )
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage", choices=stages)
     parser.add_argument("--debug", action="store_true", help="print tracebacks")
     arguments = parser.parse_args()
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
-    from soundloom.errors import run_or_exit
+    from soundloom.common.errors import run_or_exit
+    from soundloom.config import Config
 
-    run_or_exit(importlib.import_module(f"soundloom.stages.{arguments.stage}").main)
+    def run() -> None:
+        Config.load()
+        importlib.import_module(f"soundloom.stages.{arguments.stage}").main()
+
+    run_or_exit(run)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,12 +11,9 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from projects import Project
+from projects import REPOSITORY, Project
 from recordings import write_odd_recordings
 from soundloom.config import Config, parse_config
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-
 
 # Begun first, in this order, they leave no worker waiting at the end, nor two at the beginning:
 # most run whole pipelines, for minutes, on what the first of them builds.

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from projects import REPOSITORY
+from soundloom.common.errors import SoundloomError
 from soundloom.config import Config, load_config, parse_config
-from soundloom.errors import SoundloomError
 
 
 def changed(params: dict[str, Any], key: str, value: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import REPOSITORY
+from projects import REPOSITORY
 from imports import closure
 from soundloom.config import load_config
-from soundloom.variant import flatten
+from soundloom.experiments.variant import flatten
 
 DOCUMENT = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, Any] = DOCUMENT["stages"]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from soundloom.config import BackboneConfig
+from soundloom.models.config import BackboneConfig
 
 
 class Backbone(keras.layers.Layer):

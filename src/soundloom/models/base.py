@@ -18,8 +18,8 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from soundloom.config import ModelConfig
-from soundloom.windows import Batches
+from soundloom.models.config import ModelConfig
+from soundloom.pairs.windows import Batches
 
 
 class FrameModel(ABC):

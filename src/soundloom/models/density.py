@@ -24,13 +24,13 @@ from keras import ops
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from soundloom.config import DensityConfig, ModelConfig
+from soundloom.common.io import read_arrays, write_arrays
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
-from soundloom.models.chance import central_normal, gumbel
+from soundloom.models.config import DensityConfig, ModelConfig
+from soundloom.models.sampling import central_normal, gumbel
 from soundloom.models.sequence import SequenceModel, at
-from soundloom.store import read_arrays, write_arrays
-from soundloom.windows import Batches
+from soundloom.pairs.windows import Batches
 
 _WEIGHTS_FILE = "network.weights.h5"
 _LATENTS_FILE = "latents.npz"

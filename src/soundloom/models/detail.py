@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from tqdm.keras import TqdmCallback
 
 from soundloom.models.latents import Latents
-from soundloom.windows import Batches
+from soundloom.pairs.windows import Batches
 
 CONTEXT_STEPS = 2
 """Steps seen on either side of the one whose detail is told."""

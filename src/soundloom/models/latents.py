@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from soundloom.models.components import fit_components
+from soundloom.models.principal_components import fit_components
 
 
 class Latents:

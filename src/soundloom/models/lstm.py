@@ -23,10 +23,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from soundloom.config import LstmConfig, ModelConfig
 from soundloom.models.base import FrameModel, save_weights
-from soundloom.models.chance import central_normal
-from soundloom.windows import Batches, mean_frame
+from soundloom.models.config import LstmConfig, ModelConfig
+from soundloom.models.sampling import central_normal
+from soundloom.pairs.windows import Batches, mean_frame
 
 _WEIGHTS_FILE = "network.weights.h5"
 _RESIDUALS_FILE = "residual_factor.npy"

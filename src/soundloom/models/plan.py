@@ -16,8 +16,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from threadpoolctl import threadpool_limits
 
-from soundloom.models.components import fit_components
 from soundloom.models.latents import stacked
+from soundloom.models.principal_components import fit_components
 
 N_COMPONENTS = 16
 """Principal components the plan is told in."""

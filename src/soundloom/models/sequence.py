@@ -15,15 +15,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from soundloom.config import ModelConfig
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import FrameModel
 from soundloom.models.clock import N_HANDS, N_TOLD, Clock
+from soundloom.models.config import ModelConfig
 from soundloom.models.detail import CONTEXT_STEPS, Detail, frames_of
 from soundloom.models.latents import Latents
 from soundloom.models.plan import N_TOLD_OF_PLAN, Plan, looped, told_of_plan
 from soundloom.models.recall import BARS, NEVER, find_lags, n_recalled, recalled
-from soundloom.windows import Batches
+from soundloom.pairs.windows import Batches
 
 # The part of a window whose style is told in training is at least this share of it.
 _SHORTEST_STYLE = 0.25

@@ -23,13 +23,13 @@ from keras import ops
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from soundloom.config import ModelConfig, TokensConfig
+from soundloom.common.io import read_arrays, write_arrays
 from soundloom.models.backbone import times
 from soundloom.models.base import save_weights
-from soundloom.models.chance import choose
+from soundloom.models.config import ModelConfig, TokensConfig
+from soundloom.models.sampling import choose
 from soundloom.models.sequence import SequenceModel, at
-from soundloom.store import read_arrays, write_arrays
-from soundloom.windows import Batches
+from soundloom.pairs.windows import Batches
 
 _WEIGHTS_FILE = "network.weights.h5"
 _CODES_FILE = "codes.npz"

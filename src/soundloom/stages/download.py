@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import sys
 
-from soundloom.config import DatasetConfig, load_config
-from soundloom.corpus import Manifest
-from soundloom.gathering import gather
-from soundloom.layout import MANIFEST_FILE, RAW_FOLDER
-from soundloom.sources import open_source
-from soundloom.store import folder_written_aside, write_text
+from soundloom.common.io import folder_written_aside, write_text
+from soundloom.common.paths import MANIFEST_FILE, RAW_FOLDER
+from soundloom.corpus.files import write_manifest
+from soundloom.corpus.manifest import Manifest
+from soundloom.ingest.config import DatasetConfig
+from soundloom.ingest.gathering import gather
+from soundloom.ingest.sources import open_source
 
 N_REASONS_SHOWN = 5
 
 
 def main() -> None:
     """Run the stage."""
-    config = load_config().dataset
+    config = DatasetConfig.load()
     with open_source(config) as collection, folder_written_aside(RAW_FOLDER) as aside:
         manifest = gather(collection, config, aside)
         for name, text in sorted(collection.licences.items()):
             write_text(aside / "licences" / f"{name}.txt", text)
-        manifest.save(aside / MANIFEST_FILE.name)
+        write_manifest(aside / MANIFEST_FILE.name, manifest)
     print(summary(manifest, config))
     _show_rejected(manifest)
 

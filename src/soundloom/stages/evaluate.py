@@ -7,22 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from soundloom.audio import read_audio, write_audio
-from soundloom.config import load_config
-from soundloom.corpus import Manifest
-from soundloom.figures import draw_distances
-from soundloom.layout import (
+from soundloom.audio.files import read_audio, write_audio
+from soundloom.common.io import folder_written_aside, read_arrays, read_json, write_json
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.paths import (
     EVALUATED_FOLDER,
     GENERATED_FOLDER,
     RAW_FOLDER,
     REFERENCE_FOLDER,
     metrics_file,
 )
-from soundloom.metrics.log_mel import PASSAGE_SECONDS
-from soundloom.metrics.novelty import Match, closest_pairs
-from soundloom.runtime import start_keras
-from soundloom.split import parse_stretch_name
-from soundloom.store import folder_written_aside, read_arrays, read_json, write_json
+from soundloom.config import load_config
+from soundloom.corpus.manifest import Manifest
+from soundloom.corpus.split import parse_segment_name
+from soundloom.evaluation.metrics.log_mel import PASSAGE_SECONDS
+from soundloom.evaluation.metrics.novelty import Match, closest_pairs
+from soundloom.figures.sound import draw_distances
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     config = load_config()
     start_keras(config.evaluate.seed, config.evaluate.threads)
     from soundloom import evaluation
-    from soundloom.tagger import Tagger
+    from soundloom.evaluation.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
     files = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
@@ -76,7 +76,7 @@ def _write_pairs(
     """
     clips, listed = Manifest.load().by_name, []
     for number, pair in enumerate(pairs):
-        clip, offset = parse_stretch_name(training_names[pair.training_clip])
+        clip, offset = parse_segment_name(training_names[pair.training_clip])
         original = read_audio(RAW_FOLDER / clips[clip].file, rate_hz)[offset:]
         sample = names[pair.generated_clip]
         for kind, samples, seconds in (

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from soundloom import figures
-from soundloom.audio import read_audio
-from soundloom.config import ExploreConfig, load_config
-from soundloom.corpus import Manifest
-from soundloom.explore import Look, evenly_spread, look_at
-from soundloom.layout import RAW_FOLDER, REPORTS_FOLDER, metrics_file
-from soundloom.store import folder_written_aside, write_json
+from soundloom.audio.files import read_audio
+from soundloom.common.evenly import evenly_spaced
+from soundloom.common.io import folder_written_aside, write_json
+from soundloom.common.paths import RAW_FOLDER, REPORTS_FOLDER, metrics_file
+from soundloom.corpus.files import read_manifest
+from soundloom.explore.config import ExploreConfig
+from soundloom.explore.look import Look, look_at
+from soundloom.figures import sound as figures
 
 
 def main() -> None:
     """Look at ``explore.n_clips`` clips spread over the corpus."""
-    config = load_config().explore
-    manifest = Manifest.load()
+    config = ExploreConfig.load()
+    manifest = read_manifest()
     numbers = {}
     with folder_written_aside(REPORTS_FOLDER / "explore") as folder:
-        for position, index in enumerate(evenly_spread(len(manifest.clips), config.n_clips)):
+        for position, index in enumerate(
+            evenly_spaced(len(manifest.clips), config.n_clips, last=True)
+        ):
             clip = manifest.clips[index]
             samples = read_audio(RAW_FOLDER / clip.file, manifest.sample_rate_hz)
             look = look_at(samples, manifest.sample_rate_hz, config)

@@ -5,25 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from soundloom.audio import resample, write_audio
+from soundloom.audio.files import write_audio
+from soundloom.audio.levels import peak_dbfs, rms_dbfs
+from soundloom.audio.samples import resample
+from soundloom.common.folders import FrameFolder
+from soundloom.common.io import folder_written_aside, write_json
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.paths import FRAMES_FOLDER, GENERATED_FOLDER, GENERATOR_FOLDER, metrics_file
 from soundloom.config import Config, load_config
-from soundloom.corpus import Manifest
-from soundloom.figures import draw_encoded
-from soundloom.generation import Continuation, continue_prompts
-from soundloom.layout import FRAMES_FOLDER, GENERATED_FOLDER, GENERATOR_FOLDER, metrics_file
-from soundloom.metrics.levels import frame_change, peak_dbfs, rms_dbfs
-from soundloom.prompts import Prompt, choose_prompts, read_held_out, read_own
-from soundloom.runtime import start_keras
-from soundloom.spectrogram import FrameCodec
-from soundloom.split import load_split
-from soundloom.store import FrameFolder, folder_written_aside, write_json
+from soundloom.corpus.manifest import Manifest
+from soundloom.corpus.split import load_split
+from soundloom.figures.sound import draw_encoded
+from soundloom.generation.continuation import Continuation, continue_prompts
+from soundloom.generation.prompts import Prompt, choose_prompts, read_held_out, read_own
+from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.movement import frame_change
 
 
 def main() -> None:
     """Run the stage."""
     config = load_config()
     start_keras(config.generate.seed, config.generate.threads)
-    from soundloom.models import load_generator
+    from soundloom.models.registry import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
     prompts = _prompts(config, codec.sample_rate_hz)
@@ -43,9 +46,9 @@ def _prompts(config: Config, rate_hz: int) -> list[Prompt]:
     wanted = config.generate
     if wanted.prompt:
         return [read_own(Path(wanted.prompt), wanted.prompt_seconds, rate_hz)] * wanted.n_samples
-    stretches = load_split(FrameFolder(FRAMES_FOLDER).split_file)
+    segments = load_split(FrameFolder(FRAMES_FOLDER).split_file)
     places = choose_prompts(
-        [stretch for stretch in stretches if stretch.part == wanted.prompts_from],
+        [segment for segment in segments if segment.part == wanted.prompts_from],
         wanted.n_samples,
         round(wanted.prompt_seconds * rate_hz),
         round(wanted.seconds * rate_hz),

@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from soundloom.batches import open_batches, write_shards
-from soundloom.config import load_config
-from soundloom.corpus import Manifest
-from soundloom.endings import without_endings
-from soundloom.layout import FRAMES_FOLDER, PAIRS_FOLDER
-from soundloom.split import PARTS, load_split
-from soundloom.store import FrameFolder, PairsFolder, folder_written_aside, read_json
-from soundloom.windows import index_windows
+from soundloom.common.io import folder_written_aside
+from soundloom.common.paths import FRAMES_FOLDER, PAIRS_FOLDER
+from soundloom.corpus.files import read_manifest, read_split
+from soundloom.corpus.split import PARTS
+from soundloom.pairs.config import PairsConfig
+from soundloom.pairs.endings import without_endings
+from soundloom.pairs.files import PairsFolder
+from soundloom.pairs.windows import index_windows
+from soundloom.spectral.files import FrameFolder
 
 
 def main() -> None:
     """Run the stage."""
-    config = load_config().pairs
-    frames, manifest = FrameFolder(FRAMES_FOLDER), Manifest.load()
-    stretches = load_split(frames.split_file)
-    hop_samples = read_json(frames.codec_file)["config"]["hop_samples"]
+    config, manifest = PairsConfig.load(), read_manifest()
+    frames = FrameFolder(FRAMES_FOLDER)
+    codec = frames.read_codec()
+    hop_samples = codec.config.hop_samples
+    segments = without_endings(
+        read_split(), manifest.clips, frames.read, hop_samples, codec.sample_rate_hz
+    )
     names = [clip.name for clip in manifest.clips]
-    if config.skip_endings:
-        stretches = without_endings(
-            stretches, manifest.clips, frames.read, hop_samples, manifest.sample_rate_hz
-        )
     indices: dict[str, np.ndarray] = {
-        part: index_windows(stretches, part, names, hop_samples, config) for part in PARTS
+        part: index_windows(segments, part, names, hop_samples, config) for part in PARTS
     }
     with folder_written_aside(PAIRS_FOLDER) as aside:
-        pairs = PairsFolder(aside)
-        pairs.write(
-            names,
-            indices,
-            window_frames=config.window_frames,
-            shard_windows=config.shard_windows,
-            format=config.format,
+        PairsFolder(aside, frames.read).write(
+            names, indices, window_frames=config.window_frames, format=config.format
         )
-        for part in PARTS:
-            if config.format == "tfrecord":
-                write_shards(frames, pairs, part)
-            # An empty part is found now, not an hour later.
-            open_batches(frames, pairs, part, batch_size=1, seed=None)
     counted = ", ".join(f"{len(index)} {part}" for part, index in indices.items())
     print(f"windows of {config.window_frames} frames: {counted}")

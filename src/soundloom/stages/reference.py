@@ -6,29 +6,26 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from soundloom.common.folders import FrameFolder
+from soundloom.common.io import folder_written_aside, read_json, write_arrays, write_json
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.paths import FRAMES_FOLDER, REFERENCE_FOLDER, metrics_file
 from soundloom.config import load_config
-from soundloom.controls import make_controls
-from soundloom.corpus import Manifest
-from soundloom.layout import FRAMES_FOLDER, REFERENCE_FOLDER, metrics_file
+from soundloom.corpus.manifest import Manifest
+from soundloom.corpus.split import parse_segment_name
+from soundloom.evaluation.controls import make_controls
 from soundloom.parts import read_part
-from soundloom.runtime import start_keras
-from soundloom.spectrogram import FrameCodec
-from soundloom.split import parse_stretch_name
-from soundloom.store import (
-    FrameFolder,
-    folder_written_aside,
-    read_json,
-    write_arrays,
-    write_json,
-)
+from soundloom.spectral.codec import FrameCodec
 
 
 def main() -> None:
     """Run the stage."""
     config = load_config()
     start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation import Measures, listen, to_arrays, top_tags, truth_kept
-    from soundloom.tagger import Tagger
+    from soundloom.evaluation.comparison import Measures
+    from soundloom.evaluation.features import listen, to_arrays, top_tags
+    from soundloom.evaluation.ground_truth import truth_kept
+    from soundloom.evaluation.tagger import Tagger
 
     rate_hz = config.dataset.sample_rate_hz
     audio = {part: dict(read_part(part)) for part in ("train", config.generate.prompts_from)}
@@ -44,7 +41,7 @@ def main() -> None:
     heard_training, heard_held_out = hear(training), hear(held_out)
     measures = Measures(heard_held_out, heard_training, config.evaluate, rate_hz)
     numbers = {"real": measures.of_real()}
-    clip_of = {name: parse_stretch_name(name)[0] for name in held_out}
+    clip_of = {name: parse_segment_name(name)[0] for name in held_out}
     if truths := Manifest.load().truths(clip_of):
         numbers["real"]["truth"] = truth_kept(held_out, truths, rate_hz)
     tags = {"training": top_tags(heard_training), "held_out": top_tags(heard_held_out)}

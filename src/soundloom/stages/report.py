@@ -7,10 +7,10 @@ from typing import Any
 
 import soundfile
 
-from soundloom.config import load_config
-from soundloom.corpus import Manifest
-from soundloom.errors import SoundloomError
-from soundloom.layout import (
+from soundloom.common.errors import SoundloomError
+from soundloom.common.io import read_json, read_rows, write_text
+from soundloom.common.params import read_params
+from soundloom.common.paths import (
     EVALUATED_FOLDER,
     GENERATED_FOLDER,
     HISTORY_FILE,
@@ -18,8 +18,8 @@ from soundloom.layout import (
     REFERENCE_FOLDER,
     metrics_file,
 )
-from soundloom.report import Evaluation, Pair, Sample, Sound, encode_flac, render
-from soundloom.store import read_json, read_rows, write_text
+from soundloom.corpus.files import read_manifest
+from soundloom.reporting.page import Evaluation, Pair, Sample, Sound, encode_flac, render
 
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
 METRICS_FILES = {
@@ -32,12 +32,12 @@ METRICS_FILES = {
 
 def main() -> None:
     """Gather samples, parameters and metrics; write ``reports/listen.html``."""
-    params = load_config().model_dump(exclude={"track"})
+    params = {name: section for name, section in read_params().items() if name != "track"}
     metrics = {title: read_json(path) for title, path in METRICS_FILES.items() if path.exists()}
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
     samples = [load_sample(entry, GENERATED_FOLDER) for entry in entries]
     page = render(
-        Manifest.load(), samples, params, metrics, load_history(HISTORY_FILE), load_evaluation()
+        read_manifest(), samples, params, metrics, load_history(HISTORY_FILE), load_evaluation()
     )
     write_text(LISTEN_FILE, page)
 

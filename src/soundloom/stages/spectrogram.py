@@ -1,34 +1,43 @@
-"""Stage ``spectrogram``: split the corpus, fit the scaler on training audio, encode every clip."""
+"""Stage ``spectrogram``: fit the scaler on training audio, turn clips into frames."""
 
 from __future__ import annotations
 
-from soundloom.config import load_config
-from soundloom.corpus import Manifest
-from soundloom.encoding import encode_clips, fit_codec, measure_round_trip, spread
-from soundloom.figures import draw_encoded
-from soundloom.layout import FRAMES_FOLDER, RAW_FOLDER, REPORTS_FOLDER, metrics_file
-from soundloom.split import save_split, split_clips
-from soundloom.store import FrameFolder, folder_written_aside, write_json
+from functools import partial
+
+import numpy as np
+
+from soundloom.audio.files import read_audio
+from soundloom.common.evenly import evenly_spaced
+from soundloom.common.io import folder_written_aside, write_json
+from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REPORTS_FOLDER, metrics_file
+from soundloom.corpus.files import read_manifest, read_split
+from soundloom.corpus.manifest import Clip
+from soundloom.figures.sound import draw_encoded
+from soundloom.spectral.config import SpectrogramConfig
+from soundloom.spectral.encoding import encode_clips, fit_codec, measure_round_trip
+from soundloom.spectral.files import FrameFolder
 
 
 def main() -> None:
     """Run the stage."""
-    config, clips = load_config(), Manifest.load().clips
-    stretches = split_clips(clips, config.pairs, config.guard_samples)
-    codec = fit_codec(
-        RAW_FOLDER, clips, stretches, config.spectrogram, config.dataset.sample_rate_hz
-    )
+    config, manifest = SpectrogramConfig.load(), read_manifest()
+    clips, rate_hz = manifest.clips, manifest.sample_rate_hz
+    read = partial(_read_clip, rate_hz)
+    codec = fit_codec(read, clips, read_split(), config, rate_hz)
     with folder_written_aside(FRAMES_FOLDER) as aside:
         folder = FrameFolder(aside)
-        save_split(folder.split_file, stretches)
-        write_json(folder.codec_file, codec.to_json())
-        n_frames = encode_clips(RAW_FOLDER, clips, codec, aside)
+        folder.write_codec(codec)
+        n_frames = encode_clips(read, clips, codec, folder.write)
 
     folder = FrameFolder(FRAMES_FOLDER)
     with folder_written_aside(REPORTS_FOLDER / "spectrogram") as aside:
-        for position, clip in enumerate(spread(clips, config.spectrogram.n_previews)):
-            path = aside / f"clip_{position:02d}.png"
-            draw_encoded(path, folder.read(clip.name), codec, title=clip.name)
+        for position, index in enumerate(evenly_spaced(len(clips), config.n_previews)):
+            path, name = aside / f"clip_{position:02d}.png", clips[index].name
+            draw_encoded(path, folder.read(name), codec, title=name)
     numbers = {"n_clips": len(clips), "n_frames": n_frames, "n_bins": codec.config.n_bins}
-    round_trip = measure_round_trip(RAW_FOLDER, clips, codec)
+    round_trip = measure_round_trip(read, clips, codec)
     write_json(metrics_file("spectrogram"), numbers | {"round_trip": round_trip})
+
+
+def _read_clip(rate_hz: int, clip: Clip) -> np.ndarray:
+    return read_audio(RAW_FOLDER / clip.file, rate_hz)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from soundloom.errors import first_line
-from soundloom.layout import RECEIPT_FILE
-from soundloom.spool import Spool
-from soundloom.store import write_json
-from soundloom.tracking import RunStore, main_root
-from soundloom.variant import Variant, read_variant
+from soundloom.common.errors import first_line
+from soundloom.common.io import write_json
+from soundloom.common.paths import RECEIPT_FILE
+from soundloom.experiments.runs import RunStore, main_root
+from soundloom.experiments.spool import Spool
+from soundloom.experiments.variant import Variant, read_variant
 
 
 def main() -> bool:

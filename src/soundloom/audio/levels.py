@@ -1,0 +1,25 @@
+"""How loud audio is and how much its spectrum moves: enough to tell music from silence or a drone.
+
+Every function takes ``(n_samples,)`` samples in [-1, 1] or ``(n_frames, n_bins)`` frames in [0, 1].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Digital silence is given as this instead of minus infinity, which JSON cannot hold.
+FLOOR_DBFS = -200.0
+
+
+def peak_dbfs(samples: np.ndarray) -> float:
+    """Level of the loudest sample, in dB re full scale."""
+    return _dbfs(float(np.abs(samples).max(initial=0.0)))
+
+
+def rms_dbfs(samples: np.ndarray) -> float:
+    """Root mean square level, in dB re full scale (a full-scale square wave is 0, a sine -3.01)."""
+    return _dbfs(float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))))
+
+
+def _dbfs(amplitude: float) -> float:
+    return max(20.0 * float(np.log10(max(amplitude, 1e-10))), FLOOR_DBFS)

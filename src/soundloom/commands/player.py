@@ -1,0 +1,66 @@
+"""Play an audio file through whatever player the system has."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from soundloom.common.errors import SoundloomError
+
+# In order of preference; each plays one file, shows no window and ends with it.
+PLAYERS = (
+    ("afplay",),  # macOS
+    ("pw-play",),  # PipeWire
+    ("paplay",),  # PulseAudio
+    ("aplay", "-q"),  # ALSA
+    ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
+)
+INSTEAD = "open reports/listen.html in a browser instead (`make listen`)"
+
+
+def play(path: Path) -> None:
+    """Play ``path`` to its end.
+
+    Players are tried in turn, as one may be installed without its sound server, or not know the
+    format. Raises :class:`SoundloomError`: no such file, no player, or none that could play it.
+    """
+    if not path.is_file():
+        raise SoundloomError(f"{path}: no such audio file")
+    if sys.platform == "win32":
+        _play_on_windows(path)
+        return
+    found = [command for command in PLAYERS if shutil.which(command[0])]
+    if not found:
+        names = ", ".join(command[0] for command in PLAYERS)
+        raise SoundloomError(f"{path}: no audio player found (looked for {names}); {INSTEAD}")
+    complaints = []
+    for command in found:
+        # Absolute, so that a file called -x is not taken for an option.
+        played = subprocess.run(
+            [*command, str(path.resolve())], check=False, stderr=subprocess.PIPE, text=True
+        )
+        if played.returncode == 0:
+            return
+        complaints.append(f"{command[0]}: {_last_words(played)}")
+    raise SoundloomError(
+        f"{path}: could not be played, perhaps for want of an audio device "
+        f"({'; '.join(complaints)}); {INSTEAD}"
+    )
+
+
+def _last_words(failed: subprocess.CompletedProcess[str]) -> str:
+    """The last line a player complained with, or its exit status."""
+    lines = failed.stderr.strip().splitlines()
+    return lines[-1].strip() if lines else f"exit status {failed.returncode}"
+
+
+def _play_on_windows(path: Path) -> None:  # pragma: no cover
+    """Play with the standard library's ``winsound``, which knows WAV only."""
+    winsound = importlib.import_module("winsound")  # Unknown to type checkers elsewhere.
+    try:
+        winsound.PlaySound(str(path.resolve()), winsound.SND_FILENAME | winsound.SND_NODEFAULT)
+    except RuntimeError as error:
+        raise SoundloomError(f"{path}: could not be played ({error}); {INSTEAD}") from None

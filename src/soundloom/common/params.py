@@ -1,0 +1,121 @@
+"""``params.yaml``: how it is read, and what every section of it is checked by.
+
+A section is a frozen pydantic model that stands in ``config.py`` of the folder whose code reads it.
+A stage loads the sections it needs by :meth:`Section.load`; ``soundloom/config.py`` checks the
+whole file, which ``src/stage.py`` does before any stage starts.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from soundloom.common.errors import SoundloomError, first_line
+from soundloom.common.paths import PARAMS_FILE
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Threads = Annotated[int, Field(ge=1, le=256)]
+
+
+class Section(BaseModel):
+    """Frozen and strict: "32" is no number, 1 is no text, an unknown key is a spelling mistake."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    key: ClassVar[str] = ""
+    """What the section is called in the file; empty for the whole of it and for parts of one."""
+
+    @classmethod
+    def load(cls, path: Path = PARAMS_FILE) -> Self:
+        """Read and check this section of ``path``, and no other.
+
+        Raises :class:`SoundloomError` naming the file, the key, the value and what is allowed.
+        """
+        return cls.parse(read_params(path), str(path))
+
+    @classmethod
+    def parse(cls, document: Any, origin: str) -> Self:
+        """Check this section of an already parsed file; ``origin`` names the file in errors."""
+        if not isinstance(document, dict):
+            raise SoundloomError(f"{origin}: it must hold sections of keys")
+        if cls.key and cls.key not in document:
+            raise SoundloomError(f"{origin}: {cls.key} is missing")
+        try:
+            return cls.model_validate(document[cls.key] if cls.key else document)
+        except ValidationError as error:
+            faults = "; ".join(_explained(fault, cls.key) for fault in error.errors())
+            raise SoundloomError(f"{origin}: {faults}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML as DVC itself does, by the same library: YAML 1.2, where ``5e-05`` is a number.
+
+    YAML 1.1, which PyYAML reads, has it as text, ``010`` as eight and ``yes`` as true. Raises
+    ``ruamel.yaml.YAMLError``, for a key that stands twice as well.
+    """
+    return YAML(typ="safe").load(text)
+
+
+def read_params(path: Path = PARAMS_FILE) -> Any:
+    """Parse a YAML file, unchecked; :class:`SoundloomError` names it when it is absent or broken."""
+    try:
+        return parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SoundloomError(f"{path}: no such file; run from the project's root") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise SoundloomError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
+
+
+def with_keys(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a parsed params.yaml with some keys, ``section.key``, set to other values."""
+    changed = copy.deepcopy(dict(document))
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        place = changed
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return changed
+
+
+def flattened(document: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
+    """Nested groups as one: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``, for any depth."""
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            inner = flattened(value, separator).items()
+            flat |= {
+                f"{key}{separator}{inner_key}": inner_value for inner_key, inner_value in inner
+            }
+        else:
+            flat[str(key)] = value
+    return flat
+
+
+def _explained(fault: Any, section: str) -> str:
+    """A fault as key, value and what is allowed."""
+    key = ".".join(str(part) for part in (section, *fault["loc"]) if part != "")
+    message = fault["msg"].removeprefix("Value error, ")
+    match fault["type"]:
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden":
+            return f"{key} is not a known key"
+        case "value_error":  # ours: already names key, value and range within its section
+            return f"{key}.{message}" if key else message
+        case _:
+            allowed = re.sub(r"^\w+ should", "it must", message)
+            return f"{key} is {fault['input']!r}; {allowed}"
+
+
+def _yaml_fault(error: Exception) -> str:
+    """What is wrong, and in which line."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or first_line(error)
+    return f"{problem} (line {mark.line + 1})" if mark else problem

@@ -1,0 +1,29 @@
+"""Where every input and output of the pipeline lies, relative to the project's root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PARAMS_FILE = Path("params.yaml")
+
+RAW_FOLDER = Path("data/raw")
+MANIFEST_FILE = RAW_FOLDER / "manifest.json"
+SPLIT_FILE = Path("data/split.json")
+FRAMES_FOLDER = Path("data/spectrogram")
+PAIRS_FOLDER = Path("data/pairs")
+GENERATOR_FOLDER = Path("models/generator")
+GENERATED_FOLDER = Path("data/generated")
+REFERENCE_FOLDER = Path("data/reference")
+EVALUATED_FOLDER = Path("data/evaluated")
+
+METRICS_FOLDER = Path("metrics")
+HISTORY_FILE = METRICS_FOLDER / "history.csv"
+
+REPORTS_FOLDER = Path("reports")
+LISTEN_FILE = REPORTS_FOLDER / "listen.html"
+RECEIPT_FILE = REPORTS_FOLDER / "tracked.json"
+
+
+def metrics_file(stage: str) -> Path:
+    """The numbers a stage reports."""
+    return METRICS_FOLDER / f"{stage}.json"

@@ -1,0 +1,35 @@
+"""The corpus's own files: ``data/raw/manifest.json`` and ``data/split.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from soundloom.common.io import read_json, write_json
+from soundloom.common.paths import MANIFEST_FILE, SPLIT_FILE
+from soundloom.corpus.manifest import Clip, Manifest, Rejected
+from soundloom.corpus.split import Segment
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the corpus's table of contents as JSON."""
+    write_json(path, asdict(manifest))
+
+
+def read_manifest(path: Path = MANIFEST_FILE) -> Manifest:
+    """Read what :func:`write_manifest` wrote."""
+    document = read_json(path)
+    document["clips"] = tuple(Clip(**clip) for clip in document["clips"])
+    document["rejected"] = tuple(Rejected(**entry) for entry in document["rejected"])
+    return Manifest(**document)
+
+
+def write_split(path: Path, segments: Sequence[Segment]) -> None:
+    """Write a split as JSON."""
+    write_json(path, [asdict(segment) for segment in segments])
+
+
+def read_split(path: Path = SPLIT_FILE) -> list[Segment]:
+    """Read what :func:`write_split` wrote."""
+    return [Segment(**entry) for entry in read_json(path)]

@@ -1,0 +1,21 @@
+"""The section ``evaluate``: generated audio, real audio and controls, measured alike."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from soundloom.common.params import Section, Seed, Threads
+
+
+class EvaluateConfig(Section):
+    """``evaluate``: generated audio, real audio and controls, measured alike."""
+
+    key = "evaluate"
+
+    n_windows: Annotated[int, Field(ge=10, le=100_000)]
+    n_resamples: Annotated[int, Field(ge=10, le=100_000)]
+    n_pairs: Annotated[int, Field(ge=0, le=100)]
+    seed: Seed
+    threads: Threads

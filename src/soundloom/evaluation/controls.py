@@ -1,0 +1,134 @@
+"""Audio whose quality is known beforehand, to be measured beside what a model makes.
+
+A table that does not put these in their right order cannot be trusted with anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
+
+import numpy as np
+
+from soundloom.audio.samples import limited
+from soundloom.band.mix import perform
+from soundloom.common.parallel import each
+from soundloom.spectral.codec import FrameCodec
+
+# A control is recordings of at most this length, long enough for all that is measured, and as many
+# as hold the windows asked for, within these limits: one alone is diverse from nothing.
+SECONDS = 30.0
+_FEWEST_RECORDINGS, _MOST_RECORDINGS = 2, 8
+_WINDOWS_A_RECORDING = 10
+# A run of few windows need not wait for more audio than holds them, overlapping by half.
+_SECONDS_A_WINDOW = 1.5
+# A splice is cut from pieces of this length, long enough to be recognised as copies.
+_PIECE_SECONDS = 4.0
+_CROSSFADE_SECONDS = 0.02
+# A loop this long is within what counts as stuck (4 s), and longer than a passage (2.5 s), so that
+# both measures of looping must tell it.
+_LOOP_SECONDS = 3.0
+
+
+def make_controls(
+    codec: FrameCodec,
+    training: Sequence[np.ndarray],
+    held_out: Sequence[np.ndarray],
+    *,
+    prompt_seconds: float,
+    with_band: bool,
+    n_windows: int,
+    seed: int,
+    jobs: int,
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Every control's name and its recordings, ``(n_samples,)`` each.
+
+    ``training`` and ``held_out`` are real audio at the codec's rate. ``resynthesised`` is all of
+    the held-out audio; of the others there are 2 to 8 recordings of up to 30 s, as ``n_windows``
+    windows of 3 s need. ``other_music``, songs of the built-in band, is made ``with_band`` alone:
+    where the corpus is the band's, it is no other.
+    """
+    rate_hz, rng = codec.sample_rate_hz, np.random.default_rng(seed)
+    wanted = range(
+        min(max(-(-n_windows // _WINDOWS_A_RECORDING), _FEWEST_RECORDINGS), _MOST_RECORDINGS)
+    )
+    seconds = min(SECONDS, _SECONDS_A_WINDOW * -(-n_windows // len(wanted)))
+    n_samples, n_prompt = round(seconds * rate_hz), round(prompt_seconds * rate_hz)
+    chosen = [held_out[number % len(held_out)] for number in wanted]
+    prompts = [samples[:n_prompt] for samples in chosen]
+    in_parallel = partial(each, desc="controls", jobs=jobs)
+
+    yield "resynthesised", in_parallel(partial(resynthesised, codec), held_out)
+    yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
+    yield "prompt_loop", [looped(prompt, n_samples, rate_hz) for prompt in prompts]
+    if with_band:
+        yield "other_music", in_parallel(lambda song: perform(seed, song, seconds, rate_hz), wanted)
+    yield "last_frame", in_parallel(partial(held_frame, codec, n_samples=n_samples), prompts)
+    yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
+
+
+def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
+    """Real audio through the codec and back, ``(n_samples,)``: no model on it can sound better."""
+    # As many frames as cover the audio to its last sample.
+    padded = np.pad(samples, (0, codec.config.hop_samples))
+    return limited(codec.decode(codec.encode(padded), len(samples)), codec.sample_rate_hz)
+
+
+def held_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:
+    """The last whole frame of a prompt, repeated: the drone that regression to the mean ends in."""
+    frames = codec.encode(prompt)
+    middle = codec.config.n_fft // 2 // codec.config.hop_samples
+    last = frames[max(len(frames) - 1 - middle, 0)]
+    held = np.tile(last, (codec.config.n_frames_covering(n_samples), 1))
+    return limited(codec.decode(held, n_samples), codec.sample_rate_hz)
+
+
+def noise_like(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """White noise as long and, by its root mean square, as loud as ``samples``."""
+    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    return np.clip(rms * rng.standard_normal(len(samples)), -1.0, 1.0).astype(np.float32)
+
+
+def splice(
+    clips: Sequence[np.ndarray], n_samples: int, sample_rate_hz: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Pieces of 4 s from anywhere in ``clips``, crossfaded: real in everything, and all copied.
+
+    Clips shorter than a piece are used whole. Returns ``(n_samples,)``.
+    """
+
+    def pieces() -> Iterator[np.ndarray]:
+        while True:
+            clip = clips[int(rng.integers(len(clips)))]
+            length = min(round(_PIECE_SECONDS * sample_rate_hz), len(clip))
+            start = rng.integers(len(clip) - length + 1)
+            yield clip[start : start + length]
+
+    return _crossfaded(pieces(), n_samples, sample_rate_hz)
+
+
+def looped(prompt: np.ndarray, n_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """The last 3 s of a prompt over and over, crossfaded: real sound, but stuck.
+
+    A shorter prompt is repeated whole. Returns ``(n_samples,)``.
+    """
+    piece = prompt[-round(_LOOP_SECONDS * sample_rate_hz) :]
+    return _crossfaded(repeat(piece), n_samples, sample_rate_hz)
+
+
+def _crossfaded(pieces: Iterable[np.ndarray], n_samples: int, sample_rate_hz: int) -> np.ndarray:
+    """As many of ``pieces`` as it takes, each faded into the next: ``(n_samples,)`` float32."""
+    joined = np.zeros(0, np.float32)
+    for piece in pieces:
+        piece = piece.astype(np.float32)
+        # A piece may be shorter than two fades: what is left of a held-out stretch can be tiny.
+        fade = min(round(_CROSSFADE_SECONDS * sample_rate_hz), len(piece) // 2, len(joined))
+        if fade:
+            rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+            piece[:fade] = rise * piece[:fade] + (1.0 - rise) * joined[-fade:]
+            joined = joined[:-fade]
+        joined = np.concatenate([joined, piece])
+        if len(joined) >= n_samples:
+            break
+    return joined[:n_samples]

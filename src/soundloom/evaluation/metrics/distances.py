@@ -1,0 +1,184 @@
+"""How far one set of recordings lies from another, judged by embeddings or tags of their windows.
+
+Every set is ``(n_windows, size)``, one row a window. All is computed in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.spatial.distance import pdist
+from scipy.special import rel_entr
+from sklearn.metrics.pairwise import rbf_kernel
+
+from soundloom.common.errors import SoundloomError
+
+
+def frechet_distance(reference: np.ndarray, sample: np.ndarray) -> float:
+    """Squared Fréchet distance between Gaussians fitted to two sets of embeddings (FAD).
+
+    ``|m₁ - m₂|² + tr(C₁ + C₂ - 2 (C₁ C₂)^½)``. Source: Dowson & Landau 1982; for audio, Kilgour et
+    al. 2019 (arXiv 1812.08466). From 0; symmetric; any number of windows from 2 up, also fewer than
+    the embedding has values.
+
+    It is biased: two small sets of the very same music do not come out as 0 but above, and the
+    higher the fewer windows, because each covariance is fitted to chance as well. A figure
+    therefore means something beside one measured with as many windows only: take at least 200 a
+    set, equally many everywhere, and give real music against real music as the floor. Windows
+    that overlap, or come from few recordings, count for less than their number.
+
+    Raises :class:`SoundloomError` on sets that are not alike in size, finite, and 2 windows long.
+    """
+    reference, sample = _sets(reference, sample)
+    means = [windows.mean(axis=0) for windows in (reference, sample)]
+    factors = [_covariance_factor(windows) for windows in (reference, sample)]
+    # With C = FᵀF, tr (C₁C₂)^½ is the sum of the singular values of F₁F₂ᵀ: unlike the root of a
+    # product of covariances this stays real and exact when they are singular.
+    shared = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
+    variances = sum(float(np.square(factor).sum()) for factor in factors)
+    return float(np.square(means[0] - means[1]).sum() + max(variances - 2.0 * shared, 0.0))
+
+
+def frechet_infinity(
+    reference: np.ndarray,
+    sample: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    min_windows: int = 200,
+    n_sizes: int = 15,
+) -> float:
+    """:func:`frechet_distance` extrapolated to infinitely many windows of ``sample`` (FAD-inf).
+
+    Random parts of the sample, from ``min_windows`` up to all of it, give distances that fall about
+    linearly with one over their size; the line's value at 0 is returned. Source: Chong & Forsyth
+    2020 (arXiv 1911.07023); for audio, Gui et al. 2024 (arXiv 2311.01616). What bias the reference
+    brings remains. May be slightly negative.
+
+    Raises :class:`SoundloomError` when the sample has no more than ``min_windows`` windows.
+    """
+    if len(sample) <= min_windows:
+        raise SoundloomError(
+            f"frechet_infinity needs more than {min_windows} windows; got {len(sample)}"
+        )
+    sizes = np.linspace(min_windows, len(sample), n_sizes).astype(int)
+    distances = [frechet_distance(reference, rng.permutation(sample)[:size]) for size in sizes]
+    _, at_infinity = np.polyfit(1.0 / sizes, distances, 1)
+    return float(at_infinity)
+
+
+def kernel_distance(reference: np.ndarray, sample: np.ndarray) -> float:
+    """1000 times the squared maximum mean discrepancy of two sets of embeddings (KAD).
+
+    A Gaussian kernel whose bandwidth is the median distance between reference windows; the unbiased
+    estimate of Gretton et al. 2012. Source: Chung et al. 2025 (arXiv 2502.15602); the factor 1000
+    is for reading and others take 100. From about 0 (one distribution) to 2000.
+
+    Unlike :func:`frechet_distance` it assumes no Gaussians and is right on average at any number of
+    windows, so that it may come out slightly negative; few windows make it noisy, not high. The
+    windows must not repeat: it takes a copy for a sign of difference. Not symmetric, because the
+    bandwidth is the reference's: keep one reference throughout.
+
+    Raises :class:`SoundloomError` as :func:`frechet_distance`, or if half of the reference's pairs
+    are equal.
+    """
+    reference, sample = _sets(reference, sample)
+    bandwidth = float(np.median(pdist(reference)))
+    if bandwidth == 0.0:
+        raise SoundloomError("the reference's windows are mostly equal: they give no bandwidth")
+    gamma = 0.5 / bandwidth**2
+    within = [_mean_of_pairs(rbf_kernel(windows, gamma=gamma)) for windows in (reference, sample)]
+    across = rbf_kernel(reference, sample, gamma=gamma).mean()
+    return 1000.0 * float(sum(within) - 2.0 * across)
+
+
+def tag_profile(tags: np.ndarray) -> np.ndarray:
+    """Mean activation of each tag, ``(n_windows, n_tags)`` in [0, 1] → ``(n_tags,)``."""
+    return np.asarray(tags, dtype=np.float64).mean(axis=0)
+
+
+def profile_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Jensen-Shannon distance between two tag profiles: 0 for equal shares, 1 for no tag in common.
+
+    The profiles are scaled to sum 1 first, so that only each tag's share counts. It is the square
+    root of the divergence in bits, a metric. Source: Endres & Schindelin 2003.
+
+    Raises :class:`SoundloomError` on profiles of unlike lengths, or that are negative or all zero.
+    """
+    if first.shape != second.shape or first.ndim != 1:
+        raise SoundloomError(f"tag profiles have shapes {first.shape} and {second.shape}")
+    for profile in (first, second):
+        if not (np.isfinite(profile).all() and profile.min() >= 0.0 and profile.sum() > 0.0):
+            raise SoundloomError("tag profiles must be finite, not negative and not all zero")
+    profiles = [profile.astype(np.float64) for profile in (first, second)]
+    shares = [profile / profile.sum() for profile in profiles]
+    middle = (shares[0] + shares[1]) / 2.0
+    bits = sum(float(rel_entr(share, middle).sum()) for share in shares) / (2.0 * np.log(2.0))
+    return float(np.sqrt(max(bits, 0.0)))  # rounding may leave equal profiles below 0
+
+
+def bootstrap_interval(
+    reference: Sequence[np.ndarray],
+    sample: Sequence[np.ndarray],
+    statistic: Callable[[np.ndarray, np.ndarray], float],
+    n_resamples: int,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of ``statistic(reference, sample)``, with the recordings that were drawn by chance.
+
+    ``reference`` and ``sample`` hold one ``(n_windows, size)`` array a clip. Whole clips are drawn
+    anew, with replacement, as windows of one clip resemble each other; with fewer than about ten
+    clips a side the interval is too narrow.
+
+    Percentile interval (Efron & Tibshirani 1993, ch. 13), shifted so that the resamples' mean falls
+    on the statistic of the clips themselves: a resample holds some clips twice and so fewer
+    different ones, which lifts both distances above. In simulations (20 clips a side) 95 %
+    intervals covered 94 to 100 %, unshifted ones 29 to 93 %; they are widest, and may begin below
+    0, where the sets are equal. It tells how far the figure would scatter had other recordings been
+    drawn, and takes no bias away that the figure itself has.
+
+    Returns ``(low, high)``. Raises :class:`SoundloomError` when a side has fewer than 2 clips.
+    """
+    if min(len(reference), len(sample)) < 2:
+        raise SoundloomError(
+            f"an interval needs 2 clips a side; got {len(reference)} and {len(sample)}"
+        )
+    resampled = np.array(
+        [
+            statistic(_drawn_anew(reference, rng), _drawn_anew(sample, rng))
+            for _ in range(n_resamples)
+        ]
+    )
+    centre = statistic(np.concatenate(reference), np.concatenate(sample))
+    tail = 50.0 * (1.0 - level)
+    low, high = np.percentile(resampled, [tail, 100.0 - tail]) - resampled.mean() + centre
+    return float(low), float(high)
+
+
+def _sets(*sets: np.ndarray) -> list[np.ndarray]:
+    shapes = " and ".join(str(windows.shape) for windows in sets)
+    if any(windows.ndim != 2 or len(windows) < 2 for windows in sets):
+        raise SoundloomError(f"sets must be (n_windows ≥ 2, size); got {shapes}")
+    if len({windows.shape[1] for windows in sets}) > 1:
+        raise SoundloomError(f"embeddings must have one size; got {shapes}")
+    if not all(np.isfinite(windows).all() for windows in sets):
+        raise SoundloomError("embeddings hold NaN or infinity")
+    return [windows.astype(np.float64) for windows in sets]
+
+
+def _covariance_factor(windows: np.ndarray) -> np.ndarray:
+    """``F`` with ``FᵀF`` the unbiased covariance, of ``min(n_windows, size)`` rows."""
+    deviations = windows - windows.mean(axis=0)
+    return np.asarray(np.linalg.qr(deviations / np.sqrt(len(windows) - 1), mode="r"))
+
+
+def _mean_of_pairs(kernel: np.ndarray) -> float:
+    """Mean over pairs of different windows; of a window with itself nothing can be learnt."""
+    count = len(kernel)
+    return float((kernel.sum() - np.trace(kernel)) / (count * (count - 1)))
+
+
+def _drawn_anew(clips: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    return np.concatenate([clips[index] for index in rng.integers(len(clips), size=len(clips))])

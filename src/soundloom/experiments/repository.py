@@ -1,0 +1,53 @@
+"""The repository the project lies in, asked through the commands of git and DVC."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from soundloom.common.errors import SoundloomError
+
+
+def ask_git(*arguments: str) -> str | None:
+    """What git prints, or None where there is no git, no repository or no such thing in it."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def head() -> str | None:
+    """The commit that is checked out, 40 hex digits; None before the first."""
+    commit = ask_git("rev-parse", "--verify", "--quiet", "HEAD")
+    return commit.strip() if commit else None
+
+
+def is_dirty() -> bool:
+    """Whether a file git tracks differs from the last commit."""
+    return bool(ask_git("status", "--porcelain", "--untracked-files=no"))
+
+
+def edited_files(folder: Path) -> list[Path]:
+    """Files under ``folder`` that are new or differ from the last commit, relative to here."""
+    changed = ask_git("diff", "--name-only", "--relative", "-z", "HEAD", "--", str(folder)) or ""
+    new = ask_git("ls-files", "--others", "--exclude-standard", "-z", "--", str(folder)) or ""
+    paths = map(Path, filter(None, (changed + new).split("\0")))
+    return sorted(path for path in paths if path.is_file())
+
+
+def command(program: str, *arguments: str) -> str:
+    """Run a program that must succeed and return what it prints.
+
+    Raises :class:`SoundloomError` with the last line it printed when it fails or is not there.
+    """
+    line: Sequence[str] = (program, *arguments)
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise SoundloomError(f"{program} cannot be run: {error.strerror}") from None
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise SoundloomError(f"{' '.join(line[:2])} failed: {said[-1] if said else 'silently'}")
+    return done.stdout

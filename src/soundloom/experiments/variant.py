@@ -1,0 +1,197 @@
+"""One variant of the pipeline, as its files lie in the workspace: what a run in MLflow holds.
+
+A variant is what ``dvc.lock`` says: the commands, parameters, data and code of every stage, as
+hashes. Its fingerprint is the same however DVC came by the results: run, restored or applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from soundloom.common.errors import SoundloomError
+from soundloom.common.io import read_json, read_rows
+from soundloom.common.params import flattened, parse_yaml, read_params
+from soundloom.common.paths import (
+    EVALUATED_FOLDER,
+    GENERATED_FOLDER,
+    GENERATOR_FOLDER,
+    HISTORY_FILE,
+    LISTEN_FILE,
+    METRICS_FOLDER,
+    PARAMS_FILE,
+    REPORTS_FOLDER,
+)
+from soundloom.corpus.files import read_manifest
+from soundloom.experiments.repository import ask_git, edited_files, head, is_dirty
+
+LOCK_FILE, PIPELINE_FILE = Path("dvc.lock"), Path("dvc.yaml")
+SOURCE_FOLDER = Path("src")
+# The stage that records a variant is no part of it.
+TRACK_STAGE = "track"
+_METRICS_OF = ("explore", "spectrogram", "train", "generate", "reference", "evaluate")
+# Folder in MLflow → what it holds. MLflow's page sets the files of several runs side by side that
+# have the same name and lie in no folder: so what is to be compared by ear lies there.
+_ARTIFACTS = {
+    "": [PARAMS_FILE, PIPELINE_FILE, LOCK_FILE, LISTEN_FILE, GENERATED_FOLDER / "samples"],
+    "prompts": [GENERATED_FOLDER / "prompts"],
+    "real": [GENERATED_FOLDER / "real"],
+    "spectrograms": [GENERATED_FOLDER / "spectrograms"],
+    "explore": [REPORTS_FOLDER / "explore"],
+    "evaluated": [EVALUATED_FOLDER],
+    "metrics": [METRICS_FOLDER],
+    "model": [GENERATOR_FOLDER],
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The clips a variant was made from."""
+
+    name: str
+    digest: str
+    """DVC's hash of ``data/raw``."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a variant before it has run."""
+
+    name: str
+    """The experiment's name, or what its parameters change, for people."""
+    params: Mapping[str, str]
+    """Flattened: ``train.epochs``."""
+    tags: Mapping[str, str]
+
+    @property
+    def attempt(self) -> str:
+        """The same for every try at running the same parameters on the same commit."""
+        attempt = [dict(self.params), self.tags.get("git.commit")]
+        return _sha256(attempt)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Everything worth keeping of one variant."""
+
+    fingerprint: str
+    """sha256 of its stages' entries in ``dvc.lock``."""
+    description: Description
+    metrics: Mapping[str, float]
+    """Flattened: ``train/val_loss``."""
+    history: tuple[Mapping[str, float], ...]
+    """A row an epoch."""
+    dataset: Dataset
+    artifacts: tuple[tuple[str, Path], ...]
+    """(folder in MLflow, file here)."""
+    stages: Mapping[str, str]
+    """Hash of every stage's entry in ``dvc.lock``: equal for two variants that share the stage."""
+    workspace: Path
+    """Where it was made: the project's root, or one of DVC's temporary workspaces."""
+
+
+def describe() -> Description:
+    """Describe the variant in the working directory, the project's root, run or not."""
+    params = read_params()
+    tags = {
+        "source": params["dataset"]["source"],
+        "genre": params["dataset"]["genre"],
+        **_git_tags(),
+    }
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags["dvc.experiment"] = experiment
+    return Description(
+        name=experiment or _changed_params(params) or _baseline(tags),
+        params={key: str(value) for key, value in flattened(params).items()},
+        tags=tags,
+    )
+
+
+def read_variant() -> Variant:
+    """Read the variant in the working directory, the project's root.
+
+    Raises :class:`SoundloomError` when the pipeline has not been run to its end there.
+    """
+    manifest = read_manifest()
+    metrics = {stage: read_json(METRICS_FOLDER / f"{stage}.json") for stage in _METRICS_OF}
+    stages = {name: stage for name, stage in read_lock().items() if name != TRACK_STAGE}
+    return Variant(
+        fingerprint=_sha256(stages),
+        description=describe(),
+        dataset=Dataset(f"{manifest.genre} ({manifest.source})", _out_hash(stages, "download")),
+        metrics={
+            key: float(value) for key, value in flattened(metrics, "/").items() if _is_number(value)
+        },
+        history=tuple(read_rows(HISTORY_FILE)),
+        artifacts=tuple(_artifacts()),
+        stages={name: _sha256(stage) for name, stage in stages.items()},
+        workspace=Path.cwd(),
+    )
+
+
+def _sha256(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_lock(file: Path = LOCK_FILE) -> dict[str, Any]:
+    """Entries of the stages in a ``dvc.lock``; :class:`SoundloomError` when it holds none."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SoundloomError(f"{file}: no such file; `dvc repro` makes it") from None
+    except yaml.YAMLError:  # what git leaves of a merge, for one
+        raise SoundloomError(f"{file}: not valid YAML; `dvc repro` makes it anew") from None
+    stages = document.get("stages") if isinstance(document, dict) else None
+    if not stages or "download" not in stages:
+        raise SoundloomError(f"{file}: holds no pipeline; `dvc repro` makes it anew")
+    return stages
+
+
+def _out_hash(stages: Mapping[str, Any], stage: str) -> str:
+    return str(stages[stage]["outs"][0]["md5"])
+
+
+def _artifacts() -> Iterator[tuple[str, Path]]:
+    for folder, paths in _ARTIFACTS.items():
+        for path in paths:
+            if path.is_dir():
+                yield from ((folder, file) for file in sorted(path.rglob("*")) if file.is_file())
+            elif path.exists():
+                yield folder, path
+    # What no commit holds: without it the variant could not be brought back.
+    for path in edited_files(SOURCE_FOLDER):
+        yield f"code/{path.parent.as_posix()}", path
+
+
+def _changed_params(params: Mapping[str, Any]) -> str:
+    """``train.epochs=10 model.lstm.units=64``: what differs from the last commit's params."""
+    committed = ask_git("show", f"HEAD:./{PARAMS_FILE}")
+    if committed is None:
+        return ""
+    before = flattened(parse_yaml(committed))
+    return " ".join(
+        f"{key}={value}"
+        for key, value in flattened(params).items()
+        if before.get(key, value) != value
+    )
+
+
+def _baseline(tags: Mapping[str, str]) -> str:
+    """``baseline 0123abc``: parameters as committed."""
+    return f"baseline {tags.get('git.commit', '')[:7]}".strip()
+
+
+def _git_tags() -> dict[str, str]:
+    commit = head()
+    return {"git.commit": commit, "git.dirty": str(is_dirty()).lower()} if commit else {}

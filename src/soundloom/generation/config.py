@@ -1,0 +1,31 @@
+"""The section ``generate``: what is continued, for how long, and the files written."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from soundloom.common.params import Seed, Threads
+from soundloom.corpus.config import HeldOutConfig
+
+
+class GenerateConfig(HeldOutConfig):
+    """``generate``: what is continued, for how long, and the files written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_samples: Annotated[int, Field(ge=1, le=100)]
+    seconds: Annotated[float, Field(ge=0.1, le=3600)]
+    prompt: str
+    temperature: Annotated[float, Field(ge=0, le=2)]
+    top_p: Annotated[float, Field(ge=0.01, le=1)]
+    seed: Seed
+    sample_rate_hz: Annotated[int, Field(ge=8000, le=192_000)]
+    channels: Annotated[int, Field(ge=1, le=2)]
+    threads: Threads
+
+    @property
+    def n_samples_long(self) -> int:
+        """Sample frames in each file written."""
+        return round(self.seconds * self.sample_rate_hz)

@@ -1,0 +1,100 @@
+"""Trained model + prompt → frames → samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from soundloom.audio.samples import limited, resample
+from soundloom.common.errors import SoundloomError
+from soundloom.common.parallel import each
+from soundloom.generation.config import GenerateConfig
+from soundloom.spectral.codec import FrameCodec
+
+if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
+    from soundloom.models.base import FrameModel
+
+# Where a continuation is joined to its prompt, the two overlap for this long.
+_CROSSFADE_SECONDS = 0.03
+# Peaks are kept within this, -0.2 dBFS: a sample at full scale looks clipped. Phases found anew
+# add up to higher peaks than those of mastered audio, by 4 dB; were all of it scaled down for
+# that, a continuation would be as much quieter than its prompt.
+_LOUDEST = 0.98
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model made of a prompt."""
+
+    frames: np.ndarray
+    """``(n_frames, n_bins)`` in [0, 1], at the codec's frame rate."""
+    samples: np.ndarray
+    """``(n_samples,)`` float32 in [-1, 1], at ``generate.sample_rate_hz``."""
+
+
+def prompt_frames(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
+    """Frames of a prompt whose analysis windows lie within it at its end.
+
+    ``(n_samples,)`` → ``(n_frames ≥ 1, n_bins)``. The frames after them, half a window's worth,
+    would mix in the padding beyond the end. Raises :class:`SoundloomError` on a prompt shorter than
+    one analysis window.
+    """
+    n_fft, hop = codec.config.n_fft, codec.config.hop_samples
+    if len(samples) < n_fft:
+        raise SoundloomError(
+            f"the prompt has {len(samples)} samples; it must have at least one analysis window "
+            f"({n_fft} samples, {n_fft / codec.sample_rate_hz:.3f} s)"
+        )
+    return codec.encode(samples)[: 1 + (len(samples) - n_fft // 2) // hop]
+
+
+def continue_prompts(
+    model: FrameModel, codec: FrameCodec, prompts: Sequence[np.ndarray], config: GenerateConfig
+) -> list[Continuation]:
+    """Continue each prompt, ``(n_samples,)`` at the codec's rate and all of one length.
+
+    Continuation ``i`` draws from its own generator, seeded by ``(generate.seed, i)``: it stays
+    the same whatever ``n_samples`` asks for beside it. Each has ``config.n_samples_long`` samples.
+    """
+    n_source = math.ceil(config.seconds * codec.sample_rate_hz) + 1
+    frames = model.sample(
+        np.stack([prompt_frames(codec, prompt) for prompt in prompts]),
+        codec.config.n_frames_covering(n_source),
+        temperature=config.temperature,
+        top_p=config.top_p,
+        rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
+    )
+    samples = each(
+        decode,
+        list(frames),
+        codec,
+        config,
+        n_source,
+        desc="phase recovery",
+        unit="sample",
+        jobs=config.threads,
+    )
+    return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
+
+
+def decode(
+    frames: np.ndarray, codec: FrameCodec, config: GenerateConfig, n_source: int
+) -> np.ndarray:
+    """Frames → ``(config.n_samples_long,)`` samples at ``config.sample_rate_hz``."""
+    samples = codec.decode(frames, n_source)
+    samples = resample(samples, codec.sample_rate_hz, config.sample_rate_hz)
+    return limited(samples[: config.n_samples_long], config.sample_rate_hz, _LOUDEST)
+
+
+def join(prompt: np.ndarray, continuation: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """Prompt, then continuation, crossfaded at equal power; both at ``sample_rate_hz``."""
+    overlap = min(round(_CROSSFADE_SECONDS * sample_rate_hz), len(prompt), len(continuation))
+    fade = np.linspace(0.0, 1.0, overlap, dtype=np.float32)
+    seam = np.sqrt(1.0 - fade) * prompt[len(prompt) - overlap :]
+    seam += np.sqrt(fade) * continuation[:overlap]
+    parts = [prompt[: len(prompt) - overlap], seam, continuation[overlap:]]
+    return limited(np.concatenate(parts), sample_rate_hz, _LOUDEST)

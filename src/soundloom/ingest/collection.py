@@ -1,0 +1,40 @@
+"""What a source offers: whole recordings, of which nothing is read yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from soundloom.corpus.manifest import Rejected
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One whole recording a source offers; nothing is read until ``load`` is called.
+
+    ``load(sample_rate_hz)`` returns ``(n_samples,)`` float32 mono and raises
+    :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded in parallel.
+    ``name`` is unique within the source and the same on every machine (a relative path, a title).
+    ``truth`` is what the source knows of the music (tempo, key, chords), in JSON types.
+    """
+
+    name: str
+    load: Callable[[int], np.ndarray]
+    artist: str | None = None
+    licence: str | None = None
+    truth: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a source offers: recordings in any order, and the files it could make nothing of.
+
+    ``licences`` are whole texts by the name they are kept under.
+    """
+
+    recordings: tuple[Recording, ...]
+    rejected: tuple[Rejected, ...] = ()
+    licences: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,84 @@
+"""The section ``dataset``: which recordings, and the clips they are cut into."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from soundloom.common.params import Section, Seed
+
+GTZAN_GENRES = (
+    "blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock",
+)  # fmt: skip
+# A genre names a folder and a file prefix, so it is kept to characters safe on every system.
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+
+
+class BuiltinConfig(Section):
+    """``dataset.builtin``: the corpus the project composes and plays itself."""
+
+    n_tracks: Annotated[int, Field(ge=1, le=1000)]
+    seed: Seed
+
+
+class FolderConfig(Section):
+    """``dataset.folder``: the user's own recordings."""
+
+    path: Annotated[str, Field(min_length=1)]
+
+
+class DebianConfig(Section):
+    """``dataset.debian``: freely licensed music by package name (Debian policy 5.6.1)."""
+
+    packages: Annotated[
+        list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]], Field(min_length=1)
+    ]
+
+
+class GtzanConfig(Section):
+    """``dataset.gtzan``: the Kaggle copy of GTZAN; an empty path asks Kaggle for it."""
+
+    path: str
+
+
+class DatasetConfig(Section):
+    """``dataset``: which recordings, and the clips they are cut into."""
+
+    key = "dataset"
+
+    source: Literal["builtin", "folder", "debian", "gtzan"]
+    genre: Label
+    sample_rate_hz: Annotated[int, Field(ge=8000, le=96000)]
+    clip_seconds: Annotated[float, Field(ge=1, le=600)]
+    min_clip_seconds: Annotated[float, Field(ge=0.5, le=600)]
+    min_clips: Annotated[int, Field(ge=1, le=100_000)]
+    builtin: BuiltinConfig
+    folder: FolderConfig
+    debian: DebianConfig
+    gtzan: GtzanConfig
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in a whole clip."""
+        return round(self.clip_seconds * self.sample_rate_hz)
+
+    @property
+    def min_clip_samples(self) -> int:
+        """Samples below which audio is too short to be a clip."""
+        return math.ceil(self.min_clip_seconds * self.sample_rate_hz)
+
+    @model_validator(mode="after")
+    def _agree(self) -> DatasetConfig:
+        if self.min_clip_seconds > self.clip_seconds:
+            raise ValueError(
+                f"min_clip_seconds is {self.min_clip_seconds}; "
+                f"it must be at most clip_seconds ({self.clip_seconds})"
+            )
+        if self.source == "gtzan" and self.genre not in GTZAN_GENRES:
+            raise ValueError(
+                f"genre is {self.genre!r}; with source: gtzan it must be one of "
+                + ", ".join(GTZAN_GENRES)
+            )
+        return self

@@ -1,0 +1,181 @@
+"""Recordings → clip files and the manifest that lists them; in parallel, one recording a worker.
+
+Two kinds of recordings are left out, each listed with its reason. *Unreadable* ones (not audio, a
+format libsndfile lacks, NaN) hint at a broken download or at files to be converted: when they are
+more than half, gathering stops. *Unsuited* ones (silent, too short, exact replicas of another)
+are common in healthy collections and never stop it by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from soundloom.audio.files import write_audio
+from soundloom.audio.samples import is_silent
+from soundloom.common.errors import SoundloomError, UnusableAudio
+from soundloom.corpus.manifest import Clip, Manifest, Rejected
+from soundloom.ingest.clips import audible_slices, audio_digest, first_of_its_kind
+from soundloom.ingest.collection import Collection, Recording
+from soundloom.ingest.config import DatasetConfig
+
+# Reasons quoted in an error, which is one line long.
+N_REASONS_QUOTED = 5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one recording: the clips written from it, or the reason there are none."""
+
+    recording: str
+    clips: tuple[Clip, ...] = ()
+    digest: str | None = None
+    reason: str | None = None
+    unreadable: bool = False
+
+
+def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manifest:
+    """Write the clips of ``collection`` to ``folder/<genre>/<genre>.00000.wav`` ….
+
+    Recordings are taken in order of name, so the result depends neither on the order the source
+    found them in nor on the parallelism. Of exact replicas the first is kept.
+
+    Raises :class:`SoundloomError` if more than half cannot be read, or if there are fewer than
+    ``dataset.min_clips`` clips.
+    """
+    recordings = sorted(collection.recordings, key=lambda recording: recording.name)
+    folder = folder.resolve()  # worker processes may have another working directory
+    (folder / config.genre).mkdir(parents=True)
+    outcomes = _without_replicas(list(_cut_all(recordings, config, folder)), folder)
+    rejected = _rejected(collection, outcomes)
+    _require_readable(collection, outcomes, rejected)
+    clips = _numbered([clip for outcome in outcomes for clip in outcome.clips], config, folder)
+    if len(clips) < config.min_clips:
+        raise SoundloomError(
+            f"dataset.min_clips is {config.min_clips}, but the number of usable clips is "
+            f"{len(clips)}, from {len(recordings)} candidates{_quoted(rejected)}"
+        )
+    return Manifest(config.source, config.genre, config.sample_rate_hz, clips, rejected)
+
+
+def _cut_all(
+    recordings: Sequence[Recording], config: DatasetConfig, folder: Path
+) -> Iterable[Outcome]:
+    """Cut every recording, in order, behind a progress bar."""
+    workers = joblib.Parallel(
+        n_jobs=max(1, min(joblib.cpu_count(), len(recordings))), return_as="generator"
+    )
+    tasks = (
+        joblib.delayed(_cut_one)(recording, config, folder, f"{position:06d}")
+        for position, recording in enumerate(recordings)
+    )
+    return tqdm(workers(tasks), total=len(recordings), desc=config.source, unit="recording")
+
+
+def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
+    """Load one recording and write its clips under names that begin with ``prefix``."""
+    try:
+        samples = recording.load(config.sample_rate_hz)
+    except UnusableAudio as error:
+        return Outcome(recording.name, reason=error.reason, unreadable=True)
+    parts = audible_slices(samples, config.clip_samples, config.min_clip_samples)
+    if not parts:
+        return Outcome(recording.name, reason=_why_no_clips(samples, config))
+    clips = tuple(
+        _write_clip(recording, samples, part, config, folder, f"{prefix}.{number:05d}.wav")
+        for number, part in enumerate(parts)
+    )
+    return Outcome(recording.name, clips, audio_digest(samples))
+
+
+def _write_clip(
+    recording: Recording,
+    samples: np.ndarray,
+    part: slice,
+    config: DatasetConfig,
+    folder: Path,
+    name: str,
+) -> Clip:
+    """Write one part of a recording, ``(n_samples,)``, to ``folder/<genre>/name``."""
+    file = f"{config.genre}/{name}"
+    write_audio(folder / file, samples[part], config.sample_rate_hz)
+    return Clip(
+        file=file,
+        recording=recording.name,
+        offset_samples=part.start,
+        n_samples=part.stop - part.start,
+        artist=recording.artist,
+        licence=recording.licence,
+        sha256=hashlib.sha256((folder / file).read_bytes()).hexdigest(),
+        truth=recording.truth,
+    )
+
+
+def _why_no_clips(samples: np.ndarray, config: DatasetConfig) -> str:
+    if is_silent(samples):
+        return "silent"
+    if len(samples) < config.min_clip_samples:
+        return (
+            f"{len(samples) / config.sample_rate_hz:.2f} s long; it must be at least "
+            f"dataset.min_clip_seconds ({config.min_clip_seconds} s)"
+        )
+    return "silent but for a remainder too short for a clip"
+
+
+def _without_replicas(outcomes: list[Outcome], folder: Path) -> list[Outcome]:
+    """Turn all but the first of equal recordings into rejections, and delete their clips."""
+    keys = [outcome.digest or position for position, outcome in enumerate(outcomes)]
+    unique = []
+    for position, kept in enumerate(first_of_its_kind(keys)):
+        outcome = outcomes[position]
+        if kept != position:
+            for clip in outcome.clips:
+                (folder / clip.file).unlink()
+            reason = f"exact replica of {outcomes[kept].recording}"
+            outcome = Outcome(outcome.recording, reason=reason)
+        unique.append(outcome)
+    return unique
+
+
+def _numbered(clips: Sequence[Clip], config: DatasetConfig, folder: Path) -> tuple[Clip, ...]:
+    """Give the clips, and their files, the numbers they keep."""
+    numbered = []
+    for number, clip in enumerate(clips):
+        file = f"{config.genre}/{config.genre}.{number:05d}.wav"
+        (folder / clip.file).rename(folder / file)
+        numbered.append(replace(clip, file=file))
+    return tuple(numbered)
+
+
+def _rejected(collection: Collection, outcomes: Sequence[Outcome]) -> tuple[Rejected, ...]:
+    """Everything left out, by the source or here, in order of name."""
+    unused = [Rejected(outcome.recording, outcome.reason) for outcome in outcomes if outcome.reason]
+    return tuple(sorted([*collection.rejected, *unused], key=lambda entry: entry.file))
+
+
+def _require_readable(
+    collection: Collection, outcomes: Sequence[Outcome], rejected: Sequence[Rejected]
+) -> None:
+    """Raise :class:`SoundloomError` if more than half of what was offered cannot be read."""
+    n_unreadable = len(collection.rejected) + sum(outcome.unreadable for outcome in outcomes)
+    n_all = len(collection.rejected) + len(outcomes)
+    if n_unreadable > n_all / 2:
+        raise SoundloomError(
+            f"{n_unreadable} of {n_all} recordings cannot be read; more than half is too many to "
+            f"go on: mend, convert or remove them{_quoted(rejected)}"
+        )
+
+
+def _quoted(rejected: Sequence[Rejected]) -> str:
+    """The first reasons, to end an error with."""
+    if not rejected:
+        return ""
+    reasons = "; ".join(f"{entry.file}: {entry.reason}" for entry in rejected[:N_REASONS_QUOTED])
+    more = len(rejected) - N_REASONS_QUOTED
+    return f". Left out: {reasons}" + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,133 @@
+"""Audio in other people's folders and archives: found in a fixed order, unpacked with care."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from soundloom.audio.files import AUDIO_SUFFIXES
+from soundloom.common.errors import SoundloomError
+from soundloom.corpus.manifest import Rejected
+
+# Sound that libsndfile cannot open, by the endings of its files: said, rather than passed over.
+UNREADABLE_SUFFIXES = (
+    ".m4a", ".m4b", ".mp4", ".aac", ".alac", ".wma", ".ape", ".wv", ".mpc", ".ac3", ".dts", ".amr",
+    ".ra", ".mka", ".webm", ".tta", ".dsf",
+)  # fmt: skip
+
+READ_FORMATS = "wav, flac, ogg, opus, mp3, aiff, au, caf"
+
+
+# What one archive may grow to: some days of music, and no zip bomb.
+MAX_UNPACKED_BYTES = 16 << 30
+
+COPY_BYTES = 1 << 20
+
+
+def find_audio(
+    root: Path, *, follow_links: bool = False
+) -> tuple[list[Path], tuple[Rejected, ...]]:
+    """All audio files below ``root`` in order of path, and the ones in formats that are not read.
+
+    Hidden files and folders are passed over, macOS's ``._*`` companions among them. With
+    ``follow_links`` links to files and folders count as what they point to, each folder once.
+    """
+    found, rejected = [], []
+    for path in sorted(_files(root, follow_links)):
+        suffix = path.suffix.lower()
+        if suffix in AUDIO_SUFFIXES:
+            found.append(path)
+        elif suffix in UNREADABLE_SUFFIXES:
+            reason = f"{suffix} is not read, only {READ_FORMATS} …: convert it, with ffmpeg say"
+            rejected.append(Rejected(relative_name(path, root), reason))
+    return found, tuple(rejected)
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """``path`` below ``root``, with slashes, as text that any file can hold."""
+    name = path.relative_to(root).as_posix()
+    return os.fsencode(name).decode("utf-8", errors="backslashreplace")
+
+
+def _files(root: Path, follow_links: bool) -> Iterator[Path]:
+    """Every file below ``root`` that is not hidden."""
+    seen: set[str] = set()
+    for folder, subfolders, files in os.walk(root, followlinks=follow_links):
+        # A link back to a folder above would otherwise be walked in circles.
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in files:
+            path = Path(folder, name)
+            if not name.startswith(".") and (follow_links or not path.is_symlink()):
+                yield path
+
+
+def unpack_zip(
+    archive: Path, into: Path, place: Callable[[PurePosixPath], PurePosixPath | None]
+) -> tuple[Rejected, ...]:
+    """Unpack members of a zip as plain files below ``into``, and return the ones that could not be.
+
+    ``place`` says where a member goes, relative to ``into``, or ``None`` to leave it out. Members
+    that are links, or placed outside ``into``, are never written.
+
+    Raises :class:`SoundloomError`: not a zip, or it unpacks to more than ``MAX_UNPACKED_BYTES``.
+    """
+    rejected = []
+    bytes_left = MAX_UNPACKED_BYTES
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.infolist():
+                target = None if member.is_dir() else place(PurePosixPath(member.filename))
+                if target is None:
+                    continue
+                try:
+                    bytes_left -= _unpack_member(opened, member, into, target, bytes_left)
+                # RuntimeError: encrypted; NotImplementedError: compressed in a way unknown.
+                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+                    reason = f"cannot be unpacked ({error})"
+                    rejected.append(Rejected(f"{archive.name}/{member.filename}", reason))
+    except zipfile.BadZipFile:
+        raise SoundloomError(f"{archive}: not a zip archive, or only a part of one") from None
+    return tuple(rejected)
+
+
+def _unpack_member(
+    opened: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    into: Path,
+    target: PurePosixPath,
+    max_bytes: int,
+) -> int:
+    """Write one member to ``into/target``; returns its size, measured and not as declared."""
+    if target.is_absolute() or ".." in target.parts or "\\" in str(target):
+        raise zipfile.BadZipFile("its path leads out of the archive")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise zipfile.BadZipFile("a link")
+    path = into / target
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with opened.open(member) as source, path.open("wb") as sink:
+            return _copy(source, sink, max_bytes, opened.filename)
+    except BaseException:
+        path.unlink(missing_ok=True)  # half a file may still play
+        raise
+
+
+def _copy(source: IO[bytes], sink: IO[bytes], max_bytes: int, archive: str | None) -> int:
+    """Copy all of ``source``, and return how much that was."""
+    n_bytes = 0
+    while block := source.read(COPY_BYTES):
+        n_bytes += len(block)
+        if n_bytes > max_bytes:
+            raise SoundloomError(f"{archive}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB")
+        sink.write(block)
+    return n_bytes

@@ -1,0 +1,77 @@
+"""The section ``model``: which model, and a section for each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from soundloom.common.params import Section
+
+CONDITIONING = ("style", "beat_clock", "bar_lags", "harmony_plan")
+"""Kinds of conditioning, in the order in which a model applies them."""
+
+
+class LstmConfig(Section):
+    """``model.lstm``: the notebook's network."""
+
+    units: Annotated[int, Field(ge=1, le=4096)]
+    layers: Annotated[int, Field(ge=1, le=8)]
+    input_noise: Annotated[float, Field(ge=0, le=1)]
+
+
+class LatentsConfig(Section):
+    """``model.latents``: the principal components that tokens and density model."""
+
+    stack_frames: Annotated[int, Field(ge=1, le=16)]
+    n_latents: Annotated[int, Field(ge=1, le=1024)]
+    detail_units: Annotated[int, Field(ge=0, le=8192)]
+    detail_epochs: Annotated[int, Field(ge=1, le=1000)]
+
+
+class BackboneConfig(Section):
+    """``model.backbone``: the recurrent network of tokens and density."""
+
+    units: Annotated[int, Field(ge=1, le=4096)]
+    layers: Annotated[int, Field(ge=1, le=8)]
+    dropout: Annotated[float, Field(ge=0, le=0.9)]
+    crop_frames: Annotated[int, Field(ge=0, le=4096)]
+
+
+class TokensConfig(Section):
+    """``model.tokens``: residual codebooks and the head that predicts their codes."""
+
+    levels: Annotated[int, Field(ge=1, le=32)]
+    codes: Annotated[int, Field(ge=2, le=4096)]
+    hidden_units: Annotated[int, Field(ge=1, le=4096)]
+    dropout: Annotated[float, Field(ge=0, le=0.9)]
+    token_noise: Annotated[float, Field(ge=0, le=1)]
+
+
+class DensityConfig(Section):
+    """``model.density``: the head that gives each latent a mixture of Gaussians."""
+
+    components: Annotated[int, Field(ge=1, le=64)]
+    hidden_units: Annotated[int, Field(ge=1, le=8192)]
+    dropout: Annotated[float, Field(ge=0, le=0.9)]
+
+
+class ModelConfig(Section):
+    """``model``: which model, and a section for each."""
+
+    key = "model"
+
+    name: Literal["lstm", "tokens", "density"]
+    conditioning: list[Literal["style", "beat_clock", "bar_lags", "harmony_plan"]]
+    lstm: LstmConfig
+    latents: LatentsConfig
+    backbone: BackboneConfig
+    tokens: TokensConfig
+    density: DensityConfig
+
+    @field_validator("conditioning")
+    @classmethod
+    def _each_once(cls, kinds: list[str]) -> list[str]:
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"conditioning is {kinds}; it must name each kind at most once")
+        return kinds

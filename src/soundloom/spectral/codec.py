@@ -1,0 +1,131 @@
+"""Samples ⇄ frames ``(n_frames, n_bins)`` in [0, 1]: forward and inverse side by side.
+
+Forward: STFT (centred Hann windows) → amplitude relative to a full-scale sine → mel bands, or the
+STFT's own bins → dB or log → a scikit-learn scaler fitted on training audio. Inverse: the same
+steps backwards, with non-negative least squares for the mel bands; phase.py finds the phases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import MinMaxScaler
+
+from soundloom.common.errors import SoundloomError
+from soundloom.spectral.config import SpectrogramConfig
+from soundloom.spectral.spectrogram import AMPLITUDE_FLOOR, analyse, bin_frequencies_hz, synthesise
+
+
+class FrameCodec:
+    """Samples ⇄ frames in [0, 1], with a scaler fitted once on training audio.
+
+    Values outside the range seen in training are clipped, both ways.
+    """
+
+    def __init__(self, config: SpectrogramConfig, sample_rate_hz: int, scaler: MinMaxScaler):
+        self.config = config
+        self.sample_rate_hz = sample_rate_hz
+        self._scaler = scaler
+
+    @staticmethod
+    def level_range(
+        samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int
+    ) -> np.ndarray:
+        """Lowest and highest level of each bin, ``(2, n_bins)``: all :meth:`fit` needs."""
+        levels = analyse(samples, config, sample_rate_hz)
+        return np.stack([levels.min(axis=0), levels.max(axis=0)])
+
+    @classmethod
+    def fit(
+        cls, level_ranges: Sequence[np.ndarray], config: SpectrogramConfig, sample_rate_hz: int
+    ) -> FrameCodec:
+        """Fit the scaler on the :meth:`level_range` of every segment of training audio.
+
+        The extremes of the parts are the extremes of the whole, so nothing else need be held.
+        """
+        extremes = np.concatenate(list(level_ranges))
+        if config.amplitude == "db":
+            extremes = np.maximum(extremes, extremes.max() - config.range_db)
+        return cls(config, sample_rate_hz, _fit_scaler(extremes, config))
+
+    def encode(self, samples: np.ndarray) -> np.ndarray:
+        """``(n_samples,)`` → ``(n_frames, n_bins)`` float32 in [0, 1]."""
+        levels = analyse(samples, self.config, self.sample_rate_hz)
+        return self._scaler.transform(self._columns(levels)).reshape(levels.shape)
+
+    def decode(self, frames: np.ndarray, n_samples: int | None = None) -> np.ndarray:
+        """``(n_frames, n_bins)`` in [0, 1] → ``(n_samples,)`` float32, which may lie beyond ±1.
+
+        ``n_samples`` is by default, and at most, all that the frames span. Raises
+        :class:`SoundloomError` when the frames have another number of bins or are not finite.
+        """
+        if frames.ndim != 2 or frames.shape[1] != self.config.n_bins:
+            raise SoundloomError(
+                f"frames have shape {frames.shape}; this codec decodes (n, {self.config.n_bins})"
+            )
+        if not np.isfinite(frames).all():
+            raise SoundloomError("frames hold NaN or infinity; they must lie in [0, 1]")
+        spanned = (len(frames) - 1) * self.config.hop_samples
+        if n_samples is None:
+            n_samples = spanned
+        if n_samples > spanned:
+            raise SoundloomError(f"{len(frames)} frames span {spanned} samples, not {n_samples}")
+        unit = np.clip(frames, 0.0, 1.0).astype(np.float32)
+        levels = self._scaler.inverse_transform(self._columns(unit)).reshape(unit.shape)
+        if self.config.amplitude == "db":
+            # The scale's floor stands for "this quiet or quieter"; played at the floor's own level
+            # in every bin it would be an audible hiss.
+            levels = np.where(unit <= 0.0, 20.0 * np.log10(AMPLITUDE_FLOOR), levels)
+        return synthesise(levels, self.config, self.sample_rate_hz, n_samples)
+
+    def levels(self, frames: np.ndarray) -> np.ndarray:
+        """``(n_frames, n_bins)`` in [0, 1] → levels as :func:`analyse` gives them."""
+        return self._scaler.inverse_transform(self._columns(frames)).reshape(frames.shape)
+
+    def frames(self, levels: np.ndarray) -> np.ndarray:
+        """Undo :meth:`levels`; values outside the range seen in training are clipped."""
+        return self._scaler.transform(self._columns(levels)).reshape(levels.shape)
+
+    def louder(self, levels: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
+        """Levels of the same sound with ``gains_db`` (n_bins,) more in each bin."""
+        if self.config.amplitude == "db":
+            return levels + gains_db
+        gained = np.expm1(levels) * 10.0 ** (gains_db / 20.0)
+        return np.log1p(np.maximum(gained, 0.0))
+
+    @property
+    def bin_frequencies_hz(self) -> np.ndarray:
+        """Centre of each bin, ``(n_bins,)``."""
+        return bin_frequencies_hz(self.config, self.sample_rate_hz)
+
+    @property
+    def frames_per_second(self) -> float:
+        """Frames in a second, never rounded."""
+        return self.config.frames_per_second(self.sample_rate_hz)
+
+    def to_json(self) -> dict[str, Any]:
+        """All that :meth:`from_json` needs, in JSON types."""
+        return {
+            "sample_rate_hz": self.sample_rate_hz,
+            "config": self.config.model_dump(),
+            "scaler_minimum": self._scaler.data_min_.tolist(),
+            "scaler_maximum": self._scaler.data_max_.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> FrameCodec:
+        """Rebuild what :meth:`to_json` described."""
+        config = SpectrogramConfig.model_validate(document["config"])
+        extremes = np.array([document["scaler_minimum"], document["scaler_maximum"]], np.float32)
+        return cls(config, document["sample_rate_hz"], _fit_scaler(extremes, config))
+
+    def _columns(self, values: np.ndarray) -> np.ndarray:
+        """As the scaler sees them: one column for each bin, or one for all."""
+        return values.reshape(-1, 1) if self.config.scaler == "global" else values
+
+
+def _fit_scaler(extremes: np.ndarray, config: SpectrogramConfig) -> MinMaxScaler:
+    columns = extremes.reshape(-1, 1) if config.scaler == "global" else extremes
+    return MinMaxScaler(clip=True).fit(columns.astype(np.float32))

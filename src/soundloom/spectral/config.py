@@ -1,0 +1,58 @@
+"""The section ``spectrogram``: samples to frames, and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from soundloom.common.params import Section
+
+
+class SpectrogramConfig(Section):
+    """``spectrogram``: samples to frames, and back."""
+
+    key = "spectrogram"
+
+    kind: Literal["mel", "stft"]
+    n_fft: Annotated[int, Field(ge=64, le=16384)]
+    hop_samples: Annotated[int, Field(ge=1)]
+    n_mels: Annotated[int, Field(ge=8, le=1024)]
+    amplitude: Literal["db", "log1p"]
+    range_db: Annotated[float, Field(ge=20, le=160)]
+    log1p_gain: Annotated[float, Field(ge=1, le=1e6)]
+    scaler: Literal["global", "per_bin"]
+    griffin_lim_iterations: Annotated[int, Field(ge=0, le=1000)]
+    n_previews: Annotated[int, Field(ge=0, le=1000)]
+
+    @property
+    def n_bins(self) -> int:
+        """Values in one frame."""
+        return self.n_mels if self.kind == "mel" else self.n_fft // 2 + 1
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that ``n_samples`` samples become (centred analysis: one more than whole hops)."""
+        return 1 + n_samples // self.hop_samples
+
+    def n_frames_covering(self, n_samples: int) -> int:
+        """Fewest frames that decode to at least ``n_samples`` samples."""
+        return 1 + math.ceil(n_samples / self.hop_samples)
+
+    def frames_per_second(self, sample_rate_hz: int) -> float:
+        """Frame rate in Hz, never rounded."""
+        return sample_rate_hz / self.hop_samples
+
+    @model_validator(mode="after")
+    def _agree(self) -> SpectrogramConfig:
+        # Half the window is the longest hop at which a Hann window still overlaps to a constant.
+        if self.hop_samples > self.n_fft // 2:
+            raise ValueError(
+                f"hop_samples is {self.hop_samples}; it must be at most half of n_fft "
+                f"({self.n_fft // 2}), or the audio cannot be recovered"
+            )
+        if self.kind == "mel" and self.n_mels > self.n_fft // 2 + 1:
+            raise ValueError(
+                f"n_mels is {self.n_mels}; it must be at most n_fft/2 + 1 ({self.n_fft // 2 + 1})"
+            )
+        return self

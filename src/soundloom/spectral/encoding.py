@@ -1,0 +1,89 @@
+"""Clips → a fitted codec, frames, and what the round trip loses; clip by clip, in parallel.
+
+``read`` gives a clip's audio, ``(n_samples,)``; what is made of it is handed on at once, so that
+memory is bounded by a few clips.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from soundloom.common.evenly import evenly_spaced
+from soundloom.common.parallel import each
+from soundloom.corpus.manifest import Clip
+from soundloom.corpus.split import Segment
+from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.config import SpectrogramConfig
+from soundloom.spectral.round_trip import round_trip_errors
+
+ReadClip = Callable[[Clip], np.ndarray]
+
+# The round trip is measured on this many clips, for this long: seconds of work, not minutes.
+_N_ROUND_TRIPS, _ROUND_TRIP_SECONDS = 4, 10
+
+
+def fit_codec(
+    read: ReadClip,
+    clips: Sequence[Clip],
+    segments: Sequence[Segment],
+    config: SpectrogramConfig,
+    sample_rate_hz: int,
+) -> FrameCodec:
+    """Fit the scaler on the training segments alone."""
+    training: dict[str, list[Segment]] = defaultdict(list)
+    for segment in segments:
+        if segment.part == "train":
+            training[segment.clip].append(segment)
+    used = [clip for clip in clips if clip.name in training]
+    ranges = each(_level_ranges, used, read, training, config, sample_rate_hz, desc="level ranges")
+    return FrameCodec.fit([found for some in ranges for found in some], config, sample_rate_hz)
+
+
+def encode_clips(
+    read: ReadClip,
+    clips: Sequence[Clip],
+    codec: FrameCodec,
+    write: Callable[[str, np.ndarray], None],
+) -> int:
+    """Give every clip's name and frames to ``write``; returns how many frames there are in all."""
+    return sum(each(_encode, clips, read, codec, write, desc="spectrograms"))
+
+
+def measure_round_trip(
+    read: ReadClip, clips: Sequence[Clip], codec: FrameCodec
+) -> dict[str, float]:
+    """Mean :func:`~soundloom.spectral.round_trip.round_trip_errors` of a few clips."""
+    chosen = [clips[index] for index in evenly_spaced(len(clips), _N_ROUND_TRIPS)]
+    errors = each(_round_trip, chosen, read, codec, desc="round trips")
+    return {key: float(np.mean([error[key] for error in errors])) for key in errors[0]}
+
+
+def _level_ranges(
+    clip: Clip,
+    read: ReadClip,
+    training: Mapping[str, Sequence[Segment]],
+    config: SpectrogramConfig,
+    sample_rate_hz: int,
+) -> list[np.ndarray]:
+    samples = read(clip)
+    parts = [samples[part.start_sample : part.end_sample] for part in training[clip.name]]
+    return [
+        FrameCodec.level_range(part, config, sample_rate_hz)
+        for part in parts
+        if len(part) >= config.n_fft
+    ]
+
+
+def _encode(
+    clip: Clip, read: ReadClip, codec: FrameCodec, write: Callable[[str, np.ndarray], None]
+) -> int:
+    frames = codec.encode(read(clip))
+    write(clip.name, frames)
+    return len(frames)
+
+
+def _round_trip(clip: Clip, read: ReadClip, codec: FrameCodec) -> dict[str, float]:
+    return round_trip_errors(read(clip)[: _ROUND_TRIP_SECONDS * codec.sample_rate_hz], codec)

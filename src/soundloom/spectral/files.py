@@ -1,0 +1,42 @@
+"""``data/spectrogram``: the codec, and one array of frames a clip."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from soundloom.common.io import read_array, read_json, write_array, write_json
+from soundloom.spectral.codec import FrameCodec
+
+
+class FrameFolder:
+    """A folder with ``codec.json`` and ``frames/<clip>.npy``."""
+
+    # float16 keeps 11 bits: steps of 0.04 dB over a range of 80 dB, at half the size of float32.
+    DTYPE = np.float16
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        # Every open map holds a file descriptor, of which a process has about a thousand.
+        self.read = lru_cache(maxsize=256)(self._read)
+
+    def write_codec(self, codec: FrameCodec) -> None:
+        """Write the codec that all frames here are of."""
+        write_json(self._folder / "codec.json", codec.to_json())
+
+    def read_codec(self) -> FrameCodec:
+        """Read what :meth:`write_codec` wrote."""
+        return FrameCodec.from_json(read_json(self._folder / "codec.json"))
+
+    def write(self, clip_name: str, frames: np.ndarray) -> None:
+        """Write a clip's frames, ``(n_frames, n_bins)`` in [0, 1]."""
+        write_array(self._path(clip_name), frames.astype(self.DTYPE))
+
+    def _read(self, clip_name: str) -> np.ndarray:
+        """A clip's frames as a memory map, ``(n_frames, n_bins)`` float16."""
+        return read_array(self._path(clip_name))
+
+    def _path(self, clip_name: str) -> Path:
+        return self._folder / "frames" / f"{clip_name}.npy"

@@ -1,0 +1,108 @@
+"""Samples ⇄ frames ``(n_frames, n_bins)`` in [0, 1]: forward and inverse side by side.
+
+Forward: STFT (centred Hann windows) → amplitude relative to a full-scale sine → mel bands, or the
+STFT's own bins → dB or log → a scikit-learn scaler fitted on training audio. Inverse: the same
+steps backwards, with non-negative least squares for the mel bands; phase.py finds the phases.
+"""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+from scipy.sparse import csr_array
+
+from soundloom.spectral.config import SpectrogramConfig
+from soundloom.spectral.phase import griffin_lim, tonal_phases
+
+# Amplitudes are floored at -200 dB re full scale before the logarithm: digital silence, not -inf.
+AMPLITUDE_FLOOR = 1e-10
+# Multiplicative updates have settled to 1 % of their final error after this many rounds.
+_NNLS_ITERATIONS = 50
+
+
+def analyse(samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int) -> np.ndarray:
+    """``(n_samples,)`` samples → ``(n_frames, n_bins)`` float32 levels, not yet scaled.
+
+    Levels are dB re a full-scale sine (``amplitude: db``) or ``log(1 + gain * amplitude)``.
+    """
+    amplitude = stft_amplitude(samples, config)
+    if config.kind == "mel":
+        amplitude = amplitude @ mel_filters(config, sample_rate_hz).T
+    if config.amplitude == "db":
+        return 20.0 * np.log10(np.maximum(amplitude, AMPLITUDE_FLOOR))
+    return np.log1p(config.log1p_gain * amplitude)
+
+
+def synthesise(
+    levels: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int, n_samples: int
+) -> np.ndarray:
+    """Undo :func:`analyse`: levels → ``(n_samples,)`` float32 samples.
+
+    Samples may exceed [-1, 1].
+    """
+    if config.amplitude == "db":
+        amplitude = 10.0 ** (levels / 20.0)
+    else:
+        amplitude = np.expm1(levels) / config.log1p_gain
+    amplitude = np.maximum(amplitude, 0.0).astype(np.float32)
+    if config.kind == "mel":
+        amplitude = _bins_from_bands(amplitude, mel_filters(config, sample_rate_hz))
+    magnitudes = (amplitude / _amplitude_per_magnitude(config)).T
+    phases = tonal_phases(magnitudes, config.n_fft, config.hop_samples)
+    samples = griffin_lim(
+        magnitudes,
+        phases,
+        config.n_fft,
+        config.hop_samples,
+        n_iterations=config.griffin_lim_iterations,
+    )
+    return samples[:n_samples].astype(np.float32)
+
+
+def bin_frequencies_hz(config: SpectrogramConfig, sample_rate_hz: int) -> np.ndarray:
+    """Centre frequency of each bin, ``(n_bins,)`` in Hz."""
+    if config.kind == "stft":
+        return librosa.fft_frequencies(sr=sample_rate_hz, n_fft=config.n_fft)
+    edges = librosa.mel_frequencies(config.n_mels + 2, fmin=0.0, fmax=sample_rate_hz / 2)
+    return edges[1:-1]
+
+
+def mel_filters(config: SpectrogramConfig, sample_rate_hz: int) -> np.ndarray:
+    """``(n_mels, n_fft // 2 + 1)`` triangles (Slaney 1998), each summing to 1.
+
+    A band is thus the weighted mean of its bins' amplitudes, on the same scale as the bins.
+    """
+    return librosa.filters.mel(
+        sr=sample_rate_hz, n_fft=config.n_fft, n_mels=config.n_mels, norm=1
+    ).astype(np.float32)
+
+
+def stft_amplitude(samples: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
+    """``(n_frames, n_fft // 2 + 1)`` float32; a full-scale sine on a bin's centre gives 1."""
+    stft = librosa.stft(samples, n_fft=config.n_fft, hop_length=config.hop_samples)
+    return np.abs(stft).T.astype(np.float32) * _amplitude_per_magnitude(config)
+
+
+def _amplitude_per_magnitude(config: SpectrogramConfig) -> np.float32:
+    # A sine of amplitude 1 peaks at half the window's sum; a periodic Hann window sums to n_fft/2.
+    return np.float32(4.0 / config.n_fft)
+
+
+def _bins_from_bands(bands: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """Non-negative ``bins`` with ``bins @ filters.T ≈ bands``, in the least-squares sense.
+
+    ``bands`` (n_frames, n_mels), ``filters`` (n_mels, n_fft_bins) → (n_frames, n_fft_bins).
+
+    Multiplicative updates (Lee & Seung 2001, Euclidean case). They start from each bin's share of
+    its bands, which spreads energy evenly and so generalises better inside a band than the sparse
+    solutions of an active-set solver.
+    """
+    # Each bin lies in two bands at most: nearly all products would be with zeros.
+    to_bands = csr_array(filters)
+    to_bins = csr_array(filters.T)
+    share = csr_array((filters / np.maximum(filters.sum(axis=0), 1e-8)).T)
+    bins = share @ bands.T + np.float32(AMPLITUDE_FLOOR)
+    numerator = to_bins @ bands.T
+    for _ in range(_NNLS_ITERATIONS):
+        bins *= numerator / np.maximum(to_bins @ (to_bands @ bins), 1e-20)
+    return bins.T

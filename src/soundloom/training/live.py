@@ -1,0 +1,63 @@
+"""Tell of training as it goes: each epoch, as it ends, to a process that keeps it in MLflow.
+
+A process of its own, so that training neither waits for MLflow nor fails with it, and so that
+editing what knows MLflow does not re-run training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_SOURCE = Path(__file__).resolve().parents[2]
+# How long the end of training waits for the last rows to be written.
+_PATIENCE_SECONDS = 30
+
+
+class LiveReport:
+    """A context in which :meth:`epoch` sends rows to :mod:`soundloom.experiments.recorder`; it never raises.
+
+    Leaving the context by an exception, or dying in it, leaves a run that is marked as killed.
+    """
+
+    def __enter__(self) -> Self:
+        environment = {**os.environ, "PYTHONPATH": str(_SOURCE)}
+        self._recorder = subprocess.Popen(
+            [sys.executable, "-m", "soundloom.experiments.recorder"],
+            stdin=subprocess.PIPE,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+        )
+        return self
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """Send one row of the history: ``epoch`` and the metrics of that epoch."""
+        self._send({"row": dict(row)})
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._send({"done": True})
+        try:
+            self._recorder.communicate(timeout=_PATIENCE_SECONDS)
+        except (OSError, subprocess.TimeoutExpired):
+            self._recorder.kill()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._recorder.stdin is not None
+        try:
+            self._recorder.stdin.write(json.dumps(message) + "\n")
+            self._recorder.stdin.flush()
+        except OSError:  # it has ended, and said why
+            pass

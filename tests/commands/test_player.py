@@ -1,0 +1,98 @@
+"""Playing a file: real little programs on PATH stand in for the system's players."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soundloom.audio.files import write_audio
+from soundloom.commands.player import PLAYERS, play
+from soundloom.common.errors import SoundloomError
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="players are shell scripts here")
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    path = tmp_path / "a sound; with $odd name.wav"
+    write_audio(path, np.zeros(800, np.float32), 8000)
+    return path
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An otherwise empty PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def install(programs: Path, name: str, script: str) -> None:
+    program = programs / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def heard(programs: Path) -> str:
+    """A script that writes down its arguments, one a line."""
+    return f"printf '%s\\n' \"$@\" > '{programs}/heard'"
+
+
+@pytest.mark.parametrize("command", PLAYERS, ids=lambda command: command[0])
+def test_plays_through_any_one_of_the_players(
+    wav: Path, programs: Path, command: tuple[str, ...]
+) -> None:
+    install(programs, command[0], heard(programs))
+    play(wav)
+    arguments = (programs / "heard").read_text().splitlines()
+    assert arguments == [*command[1:], str(wav.resolve())]
+
+
+def test_a_relative_path_that_looks_like_an_option_is_a_file(
+    wav: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(programs, "aplay", heard(programs))
+    monkeypatch.chdir(wav.parent)
+    wav.rename("--help")
+    play(Path("--help"))
+    assert (programs / "heard").read_text().splitlines()[-1] == str(wav.with_name("--help"))
+
+
+def test_the_next_player_is_tried_when_one_fails(wav: Path, programs: Path) -> None:
+    install(programs, "pw-play", "echo 'no PipeWire here' >&2; exit 1")
+    install(programs, "aplay", heard(programs))
+    play(wav)
+    assert (programs / "heard").exists()
+
+
+def test_without_an_audio_device_the_error_says_so_and_what_to_do(
+    wav: Path, programs: Path
+) -> None:
+    install(
+        programs,
+        "aplay",
+        "echo 'ALSA lib: cannot find card 0' >&2\n"
+        "echo 'aplay: main:834: audio open error: No such file or directory' >&2\nexit 1",
+    )
+    install(programs, "paplay", "exit 3")
+    with pytest.raises(SoundloomError, match=r"audio device .*reports/listen\.html") as caught:
+        play(wav)
+    text = str(caught.value)
+    assert "paplay: exit status 3" in text
+    assert "audio open error: No such file or directory" in text
+    assert "\n" not in text
+
+
+@pytest.mark.usefixtures("programs")
+def test_without_a_player_the_error_names_those_looked_for(wav: Path) -> None:
+    with pytest.raises(SoundloomError, match=r"no audio player .*afplay.*aplay.*listen\.html"):
+        play(wav)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SoundloomError, match=r"gone\.wav: no such audio file"):
+        play(tmp_path / "gone.wav")
+    with pytest.raises(SoundloomError, match="no such audio file"):
+        play(tmp_path)

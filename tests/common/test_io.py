@@ -1,0 +1,121 @@
+"""Files: written whole or not at all, the same bytes again, and clear words when broken."""
+
+from __future__ import annotations
+
+from math import nan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from soundloom.common.errors import SoundloomError
+from soundloom.common.folders import FrameFolder
+from soundloom.common.io import (
+    folder_written_aside,
+    read_array,
+    read_json,
+    read_rows,
+    write_array,
+    write_json,
+    write_rows,
+    write_text,
+    written_aside,
+)
+
+
+class Interrupted(Exception):
+    """Stands for whatever may stop a write halfway."""
+
+
+def test_a_file_half_written_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file.txt"
+    write_text(path, "old")
+
+    def write_half() -> None:
+        with written_aside(path) as aside:
+            aside.write_text("half")
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        write_half()
+    assert path.read_text() == "old"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_folder_half_written_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with folder_written_aside(folder) as aside:
+        (aside / "old").touch()
+
+    def write_half() -> None:
+        with folder_written_aside(folder) as aside:
+            (aside / "new").touch()
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        write_half()
+    assert [entry.name for entry in folder.iterdir()] == ["old"]
+    with folder_written_aside(folder) as aside:
+        (aside / "new").touch()
+    assert [entry.name for entry in folder.iterdir()] == ["new"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_json_and_its_errors(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"ü": [1.5, None]})
+    assert read_json(path) == {"ü": [1.5, None]}
+    assert "ü" in path.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, float("nan"))
+    assert read_json(path) == {"ü": [1.5, None]}
+    path.write_text("{")
+    with pytest.raises(SoundloomError, match=r"a\.json: not valid JSON"):
+        read_json(path)
+    with pytest.raises(SoundloomError, match=r"b\.json: no such file; `dvc repro` makes it"):
+        read_json(tmp_path / "b.json")
+
+
+def test_rows_keep_full_precision(tmp_path: Path) -> None:
+    rows = [{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": 1e-17}]
+    write_rows(tmp_path / "rows.csv", rows)
+    assert read_rows(tmp_path / "rows.csv") == rows
+    assert (tmp_path / "rows.csv").read_bytes().startswith(b"epoch,loss\n1,")
+    (tmp_path / "rows.csv").write_text("epoch,loss\n1,\n")
+    (row,) = read_rows(tmp_path / "rows.csv")
+    assert row == pytest.approx({"epoch": 1.0, "loss": nan}, nan_ok=True)
+    (tmp_path / "rows.csv").write_text("epoch\none\n")
+    with pytest.raises(SoundloomError, match="not a table of numbers"):
+        read_rows(tmp_path / "rows.csv")
+    with pytest.raises(SoundloomError, match="no such file"):
+        read_rows(tmp_path / "none.csv")
+
+
+def test_arrays_are_mapped_and_never_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    write_array(path, np.arange(6).reshape(2, 3))
+    array = read_array(path)
+    assert isinstance(array, np.memmap)
+    np.testing.assert_array_equal(array, [[0, 1, 2], [3, 4, 5]])
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(SoundloomError, match=r"a\.npy: not a \.npy array"):
+        read_array(path)
+    with pytest.raises(SoundloomError, match="no such file"):
+        read_array(tmp_path / "none.npy")
+
+
+def test_frames_keep_their_precision(tmp_path: Path) -> None:
+    folder = FrameFolder(tmp_path)
+    frames = np.random.default_rng(0).uniform(0, 1, (10, 4)).astype(np.float32)
+    folder.write("clip", frames)
+    assert folder.read("clip").dtype == np.float16
+    # Half a step of 2**-11 at most: 0.02 dB of a range of 80 dB.
+    np.testing.assert_allclose(folder.read("clip"), frames, atol=2**-12)
+
+
+def test_more_clips_than_file_descriptors(tmp_path: Path) -> None:
+    folder = FrameFolder(tmp_path)
+    for number in range(300):
+        folder.write(f"clip{number}", np.zeros((1, 1)))
+        folder.read(f"clip{number}")
+    assert folder.read.cache_info().currsize <= 256

@@ -1,0 +1,126 @@
+"""Splits: nothing shared between parts, the shares asked for, the same again for a seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from projects import REPOSITORY
+from soundloom.common.errors import SoundloomError
+from soundloom.config import load_config
+from soundloom.corpus.manifest import Clip
+from soundloom.corpus.split import Segment, load_split, save_split, split_clips
+from soundloom.pairs.config import PairsConfig
+
+RATE_HZ = 1000
+PAIRS = load_config(REPOSITORY / "params.yaml").pairs
+
+
+def pairs_config(**changes: Any) -> PairsConfig:
+    return PAIRS.model_copy(update=changes)
+
+
+def make_clips(n_recordings: int, clips_each: int = 2, n_artists: int = 4) -> list[Clip]:
+    return [
+        Clip(
+            file=f"rock/rock.{recording * clips_each + number:05d}.wav",
+            recording=f"song {recording}",
+            offset_samples=number * 30 * RATE_HZ,
+            n_samples=30 * RATE_HZ,
+            artist=f"artist {recording % n_artists}",
+            licence=None,
+            sha256="",
+        )
+        for recording in range(n_recordings)
+        for number in range(clips_each)
+    ]
+
+
+@pytest.mark.parametrize("split_by", ["artist", "recording"])
+@given(n_recordings=st.integers(4, 40), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_groups_never_straddle_parts(split.by: str, n_recordings: int, seed: int) -> None:
+    clips = make_clips(n_recordings)
+    segments = split_clips(clips, pairs_config(split_by=split_by, split_seed=seed), 0)
+    group = {clip.name: getattr(clip, split_by) for clip in clips}
+    parts = defaultdict(set)
+    for segment in segments:
+        parts[group[segment.clip]].add(segment.part)
+    assert all(len(found) == 1 for found in parts.values())
+    assert {part for found in parts.values() for part in found} == {"train", "validation", "test"}
+    assert sorted(segment.clip for segment in segments) == sorted(group)
+
+
+def test_shares_of_recordings() -> None:
+    segments = split_clips(
+        make_clips(40), pairs_config(split_by="recording", test_fraction=0.1), 0
+    )
+    count = {
+        part: sum(segment.part == part for segment in segments)
+        for part in ("train", "validation", "test")
+    }
+    assert count == {"train": 64, "validation": 8, "test": 8}
+
+
+def test_a_seed_gives_the_same_split_and_another_another() -> None:
+    clips = make_clips(20)
+    for split_by in ("recording", "time"):
+        first = split_clips(clips, pairs_config(split_by=split_by), 100)
+        assert split_clips(clips, pairs_config(split_by=split_by), 100) == first
+        assert split_clips(clips, pairs_config(split_by=split_by, split_seed=1), 100) != first
+
+
+@given(seed=st.integers(0, 2**32 - 1), guard=st.integers(0, 2000))
+@settings(max_examples=30, deadline=None)
+def test_in_time_parts_keep_their_distance(seed: int, guard: int) -> None:
+    clips = make_clips(3, clips_each=4)
+    segments = split_clips(clips, pairs_config(split_by="time", split_seed=seed), guard)
+    offset = {clip.name: (clip.recording, clip.offset_samples) for clip in clips}
+    used = defaultdict(list)
+    for segment in segments:
+        recording, start = offset[segment.clip]
+        assert 0 <= segment.start_sample < segment.end_sample <= 30 * RATE_HZ
+        used[recording].append(
+            (start + segment.start_sample, start + segment.end_sample, segment.part)
+        )
+    assert len(used) == 3
+    for spans in used.values():
+        spans.sort()
+        assert {part for _, _, part in spans} == {"train", "validation", "test"}
+        for (_, end, part), (start, _, next_part) in pairwise(spans):
+            # Clips of one part touch; between parts lies the guard.
+            assert start - end >= (guard if part != next_part else 0)
+
+
+def test_shares_in_time() -> None:
+    segments = split_clips(
+        make_clips(5, 4), pairs_config(split_by="time", test_fraction=0.1), 1000
+    )
+    total = 5 * 4 * 30 * RATE_HZ
+    for part in ("validation", "test"):
+        held_out = sum(segment.n_samples for segment in segments if segment.part == part)
+        assert held_out == pytest.approx(0.1 * total, rel=0.01)
+
+
+def test_too_few_to_keep_apart() -> None:
+    with pytest.raises(SoundloomError, match=r"the corpus has 2 recording.*split.by: time"):
+        split_clips(make_clips(2), pairs_config(split_by="recording", test_fraction=0.1), 0)
+
+
+def test_unknown_artists_cannot_be_kept_apart() -> None:
+    (first, *others) = make_clips(5)
+    nameless = Clip(**{**first.__dict__, "artist": None})
+    with pytest.raises(SoundloomError, match="artist of 'song 0' is not known"):
+        split_clips([nameless, *others], pairs_config(split_by="artist"), 0)
+
+
+def test_a_split_survives_its_file(tmp_path: Path) -> None:
+    segments = [Segment("rock.00000", 0, 10, "train"), Segment("rock.00001", 5, 9, "test")]
+    save_split(tmp_path / "split.json", segments)
+    assert load_split(tmp_path / "split.json") == segments

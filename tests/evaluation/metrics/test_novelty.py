@@ -1,0 +1,128 @@
+"""Copies planted by hand are found where they were taken from; fresh sound is not found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import butter, sosfilt
+
+from signals import RATE_HZ, noise, silence, sine
+from soundloom.band.mix import perform
+from soundloom.common.errors import SoundloomError
+from soundloom.evaluation.metrics.log_mel import frames_per_second, log_mel
+from soundloom.evaluation.metrics.novelty import (
+    Match,
+    closest_pairs,
+    near_copy_share,
+    nearest_embeddings,
+    nearest_passages,
+)
+
+RATE = frames_per_second(RATE_HZ)
+SONGS = [perform(0, track, 17.0, RATE_HZ) for track in range(3)]
+TRAINING = [log_mel(song, RATE_HZ) for song in SONGS]
+
+
+def matches_of(*samples: np.ndarray) -> list[Match]:
+    return nearest_passages([log_mel(x, RATE_HZ) for x in samples], TRAINING, RATE)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    song=st.integers(0, 2),
+    start=st.integers(0, 14 * RATE_HZ),
+    gain_db=st.floats(-40.0, 12.0),
+)
+def test_an_excerpt_at_any_offset_and_gain(song: int, start: int, gain_db: float) -> None:
+    excerpt = SONGS[song][start : start + 3 * RATE_HZ] * 10 ** (gain_db / 20)
+    (match,) = matches_of(excerpt.astype(np.float32))
+    assert match.correlation > 0.95
+    assert match.training_clip == song
+    assert match.training_seconds == pytest.approx(start / RATE_HZ, abs=0.02)
+    assert (match.generated_clip, match.generated_seconds) == (0, 0.0)
+
+
+@pytest.mark.parametrize("change", ["equaliser", "noise"])
+def test_a_disguised_excerpt(change: str) -> None:
+    excerpt = SONGS[1][4 * RATE_HZ + 77 :][: 5 * RATE_HZ]
+    if change == "equaliser":
+        treble = sosfilt(butter(1, 2000, "high", fs=RATE_HZ, output="sos"), excerpt)
+        disguised = excerpt + 1.5 * treble
+    else:
+        disguised = excerpt + noise(5.0, rms=0.05 * float(excerpt.std()))
+    for match in matches_of(disguised.astype(np.float32)):
+        assert match.correlation > 0.9
+        assert match.training_clip == 1
+        assert match.training_seconds - match.generated_seconds == pytest.approx(4.0, abs=0.03)
+
+
+def test_a_splice_of_excerpts() -> None:
+    pieces = [(2, 1.0), (0, 14.0)]  # the second lies beyond the first block of alignments
+    splice = [SONGS[song][round(s * RATE_HZ) :][: round(2.5 * RATE_HZ)] for song, s in pieces]
+    got = nearest_passages(
+        [log_mel(np.concatenate([*splice, noise(0.1)]), RATE_HZ)], TRAINING, RATE, hop_seconds=2.5
+    )
+    assert [match.training_clip for match in got] == [2, 0]
+    for match, (_, seconds) in zip(got, pieces, strict=True):
+        assert match.correlation > 0.9
+        assert match.training_seconds == pytest.approx(seconds, abs=0.05)
+
+
+def test_fresh_sound_is_no_copy() -> None:
+    fresh = [match.correlation for match in matches_of(noise(5.0), perform(0, 9, 10.0, RATE_HZ))]
+    assert max(fresh) < 0.8
+    assert max(match.correlation for match in matches_of(noise(5.0))) < 0.2
+    assert near_copy_share(np.array(fresh)) == 0.0
+
+
+def test_silence_and_a_held_tone_copy_nobody() -> None:
+    for match in matches_of(silence(), sine(440.0)):
+        assert match.correlation < 0.9
+    held = [log_mel(x, RATE_HZ) for x in (silence(), silence())]
+    (still,) = nearest_passages(held[:1], held[1:], RATE, hop_seconds=9.0)
+    assert still.correlation == 0.0
+
+
+def test_the_number_of_passages() -> None:
+    got = matches_of(noise(5.0), noise(2.0), noise(2.6))
+    assert [(match.generated_clip, round(match.generated_seconds, 1)) for match in got] == [
+        (0, 0.0), (0, 1.3), (0, 2.5), (2, 0.0),
+    ]  # fmt: skip
+    assert matches_of(noise(1.0)) == []
+    assert nearest_passages([], TRAINING, RATE) == []
+
+
+def test_training_audio_too_short() -> None:
+    with pytest.raises(SoundloomError, match=r"no training clip is 2\.5 s long"):
+        nearest_passages(TRAINING, [TRAINING[0][:100]], RATE)
+
+
+def test_share_of_near_copies() -> None:
+    assert near_copy_share(np.array([0.95, 0.9, 0.89, 0.1])) == 0.5
+    assert near_copy_share(np.array([0.95, 0.9, 0.89, 0.1]), threshold=0.05) == 1.0
+    assert near_copy_share(np.array([])) == 0.0
+
+
+def test_the_closest_pairs_do_not_overlap() -> None:
+    given_matches = [
+        Match(correlation, clip, seconds, 0, 0.0)
+        for correlation, clip, seconds in (
+            (0.5, 0, 0.0), (0.9, 0, 1.25), (0.8, 0, 2.5), (0.7, 1, 2.5), (0.6, 0, 3.75),
+        )
+    ]  # fmt: skip
+    assert [match.correlation for match in closest_pairs(given_matches)] == [0.9, 0.7, 0.6]
+    assert [match.correlation for match in closest_pairs(given_matches, 1)] == [0.9]
+    assert closest_pairs([]) == []
+
+
+def test_nearest_embeddings() -> None:
+    training = np.array([[1.0, 0.0], [0.0, 2.0], [-1.0, -1.0]])
+    generated = np.array([[3.0, 0.0], [1.0, 1.1], [-5.0, -5.0], [0.0, 0.0]])
+    for block_windows in (1, 2, 4096):
+        similarity, where = nearest_embeddings(generated, training, block_windows)
+        assert similarity == pytest.approx([1.0, 1.1 / np.hypot(1.0, 1.1), 1.0, 0.0])
+        assert where[:3].tolist() == [0, 1, 2]
+    with pytest.raises(SoundloomError, match="no training embeddings"):
+        nearest_embeddings(generated, training[:0])

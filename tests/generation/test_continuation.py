@@ -1,0 +1,155 @@
+"""Prompts and continuations: where they begin, how long they are, and that seeds rule them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recordings import music
+from soundloom.common.errors import SoundloomError
+from soundloom.corpus.manifest import Clip
+from soundloom.corpus.split import Segment
+from soundloom.generation.config import GenerateConfig
+from soundloom.generation.continuation import continue_prompts, decode, join, prompt_frames
+from soundloom.generation.prompts import choose_prompts, read_held_out, read_own
+from soundloom.models.lstm import Lstm
+from test_models import CONFIG, N_BINS, build_model, model_config, small_codec
+
+RATE_HZ = 22_050
+
+
+def test_prompts_are_spread_over_the_stretches() -> None:
+    segments = [Segment(f"clip{number}", 0, 1000, "test") for number in range(8)]
+    places = choose_prompts(segments, 4, 100, 200)
+    assert [place.clip for place in places] == ["clip0", "clip2", "clip4", "clip6"]
+    assert all(place.n_following == 200 for place in places)
+
+
+def test_more_prompts_than_segments_start_at_different_places() -> None:
+    places = choose_prompts([Segment("a", 50, 1050, "test")], 3, 100, 300)
+    assert len({place.start_sample for place in places}) == 3
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(1, 800)), min_size=1, max_size=6),
+    st.integers(1, 12),
+    st.integers(1, 200),
+    st.integers(0, 400),
+)
+@settings(max_examples=100, deadline=None)
+def test_prompts_and_what_follows_stay_held_out(
+    spans: list[tuple[int, int]], n_prompts: int, prompt_samples: int, wanted: int
+) -> None:
+    segments = [
+        Segment(str(number), start, start + length, "test")
+        for number, (start, length) in enumerate(spans)
+    ]
+    if max(segment.n_samples for segment in segments) < prompt_samples:
+        with pytest.raises(SoundloomError, match="the longest held-out segment has"):
+            choose_prompts(segments, n_prompts, prompt_samples, wanted)
+        return
+    places = choose_prompts(segments, n_prompts, prompt_samples, wanted)
+    assert len(places) == n_prompts
+    for place in places:
+        segment = segments[int(place.clip)]
+        end = place.start_sample + place.n_samples + place.n_following
+        assert segment.start_sample <= place.start_sample <= end <= segment.end_sample
+        assert place.n_following <= wanted
+
+
+def test_held_out_prompts_are_cut_from_their_clips(project: Path) -> None:
+    samples = music(6, RATE_HZ)
+    file = Path("data/raw/rock/rock.00000.wav")
+    file.parent.mkdir(parents=True)
+    soundfile.write(file, samples, RATE_HZ, "FLOAT")
+    clip = Clip("rock/rock.00000.wav", "song", 2 * RATE_HZ, len(samples), None, None, "")
+    (place,) = choose_prompts([Segment(clip.name, 0, len(samples), "test")], 1, 1000, 500)
+    (prompt,) = read_held_out([place], {clip.name: clip}, RATE_HZ)
+    start = place.start_sample
+    np.testing.assert_array_equal(prompt.samples, samples[start : start + 1000])
+    np.testing.assert_array_equal(prompt.following, samples[start + 1000 : start + 1500])
+    assert prompt.recording == "song"
+    assert prompt.offset_seconds == pytest.approx(2 + start / RATE_HZ)
+
+
+def test_a_file_is_continued_from_its_end(tmp_path: Path) -> None:
+    samples = music(3, RATE_HZ)
+    soundfile.write(tmp_path / "riff.wav", samples, RATE_HZ, "FLOAT")
+    prompt = read_own(tmp_path / "riff.wav", 1.0, RATE_HZ)
+    np.testing.assert_array_equal(prompt.samples, samples[-RATE_HZ:])
+    assert prompt.offset_seconds == pytest.approx(2.0)
+    assert len(read_own(tmp_path / "riff.wav", 10.0, RATE_HZ).samples) == len(samples)
+
+
+def test_the_last_frames_of_a_prompt_hold_no_padding() -> None:
+    codec, samples = small_codec(), music(2, RATE_HZ)
+    whole = codec.encode(samples)
+    cut = prompt_frames(codec, samples[:RATE_HZ])
+    np.testing.assert_allclose(cut, whole[: len(cut)], atol=1e-5)
+    assert len(cut) == 1 + (RATE_HZ - 512) // 256
+    with pytest.raises(SoundloomError, match="the prompt has 500 samples"):
+        prompt_frames(codec, samples[:500])
+
+
+def wanted(**changes: object) -> GenerateConfig:
+    return CONFIG.generate.model_copy(update={"seconds": 0.5, **changes})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate_hz"), [(0.1, 8000), (0.5, 44_100), (0.737, 48_000), (1.0, 22_050)]
+)
+def test_length_rate_and_level_are_as_asked(seconds: float, rate_hz: int) -> None:
+    config = wanted(seconds=seconds, sample_rate_hz=rate_hz)
+    model = build_model(model_config("lstm"), small_codec())
+    (made,) = continue_prompts(model, small_codec(), [music(1, RATE_HZ)], config)
+    assert made.samples.shape == (round(seconds * rate_hz),)
+    assert np.isfinite(made.samples).all()
+    assert 0.001 < np.abs(made.samples).max() <= 0.98
+
+
+def test_another_seed_another_continuation() -> None:
+    model, codec = build_model(model_config("lstm"), small_codec()), small_codec()
+    assert isinstance(model, Lstm)
+    model._residual_factor = 0.1 * np.eye(N_BINS, dtype=np.float32)
+    prompt = music(1, RATE_HZ)
+    first, second = continue_prompts(model, codec, [prompt, prompt], wanted())
+    assert not np.array_equal(first.samples, second.samples)
+    again = continue_prompts(model, codec, [prompt, prompt], wanted())[1]
+    np.testing.assert_array_equal(again.samples, second.samples)
+    (other,) = continue_prompts(model, codec, [prompt], wanted(seed=1))
+    assert not np.array_equal(other.samples, first.samples)
+
+
+def test_join() -> None:
+    joined = join(np.full(2000, 0.5, np.float32), np.full(3000, -0.5, np.float32), 10_000)
+    assert len(joined) == 2000 + 3000 - 300
+    assert (joined[:1700] == 0.5).all()
+    assert (joined[2000:] == -0.5).all()
+    assert np.abs(np.diff(joined)).max() < 0.05
+
+
+def test_one_peak_leaves_the_prompt_and_the_rest_as_loud_as_they_were() -> None:
+    continuation = np.full(20_000, -0.5, np.float32)
+    continuation[10_000] = -4.0
+    joined = join(np.full(2000, 0.5, np.float32), continuation, 10_000)
+    assert np.abs(joined).max() == pytest.approx(0.98)
+    assert (joined[:1700] == 0.5).all()
+    assert (np.delete(joined[2000:], range(9190, 10_210)) == -0.5).all()
+
+
+def test_decoded_frames_keep_their_level_though_a_peak_is_turned_down() -> None:
+    codec, samples = small_codec(), music(1.1, RATE_HZ)
+    frames = codec.encode(samples)
+    frames[len(frames) // 2] = 1.0
+    config = wanted(seconds=1.0, sample_rate_hz=RATE_HZ)
+    as_it_is = codec.decode(frames, RATE_HZ)
+    assert np.abs(as_it_is).max() > 2
+    made = decode(frames, codec, config, RATE_HZ)
+    assert np.abs(made).max() <= 0.98
+    quiet = slice(RATE_HZ // 5)
+    np.testing.assert_allclose(made[quiet], as_it_is[quiet], atol=1e-6)

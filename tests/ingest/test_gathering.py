@@ -1,0 +1,192 @@
+"""From recordings to clip files: what is kept, in which order, and when it is too little."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import soundfile
+
+from recordings import music
+from soundloom.common.errors import SoundloomError, UnusableAudio
+from soundloom.config import Config
+from soundloom.corpus.manifest import Manifest, Rejected
+from soundloom.ingest.collection import Collection, Recording
+from soundloom.ingest.config import DatasetConfig
+from soundloom.ingest.gathering import gather
+
+RATE_HZ = 8_000
+
+
+pytestmark = pytest.mark.usefixtures("threads_for_processes")
+
+
+@pytest.fixture
+def dataset(config: Config) -> DatasetConfig:
+    changes = {"sample_rate_hz": RATE_HZ, "clip_seconds": 2.0, "min_clip_seconds": 1.0}
+    return config.dataset.model_copy(update=changes)
+
+
+def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> np.ndarray:
+    assert sample_rate_hz == RATE_HZ
+    time.sleep(delay_seconds)
+    return samples
+
+
+def refuse(sample_rate_hz: int) -> np.ndarray:
+    raise UnusableAudio("/somewhere/else.wav", "scratched")
+
+
+def recording(
+    name: str, seconds: float, seed: int = 0, delay: float = 0, **known: Any
+) -> Recording:
+    return Recording(name, partial(load, music(seconds, RATE_HZ, seed), delay), **known)
+
+
+def test_clips_are_the_recordings_cut_in_order_of_name_and_time(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    two = recording("b", 3.5, 2, artist="B & Co", licence="CC0", truth={"tempo": 120.0})
+    manifest = gather(Collection((two, recording("a", 4.5, 1))), dataset, tmp_path)
+
+    assert [(clip.file, clip.recording, clip.offset_samples) for clip in manifest.clips] == [
+        ("rock/rock.00000.wav", "a", 0),
+        ("rock/rock.00001.wav", "a", 16_000),
+        ("rock/rock.00002.wav", "b", 0),
+        ("rock/rock.00003.wav", "b", 16_000),
+    ]
+    assert [clip.n_samples for clip in manifest.clips] == [16_000, 16_000, 16_000, 12_000]
+    last = manifest.clips[-1]
+    assert (last.artist, last.licence, last.truth) == ("B & Co", "CC0", {"tempo": 120.0})
+    assert last.name == "rock.00003"
+    for clip in manifest.clips:
+        path = tmp_path / clip.file
+        samples, rate_hz = soundfile.read(path, dtype="float32")
+        whole = music(4.5, RATE_HZ, 1) if clip.recording == "a" else music(3.5, RATE_HZ, 2)
+        start = clip.offset_samples
+        assert rate_hz == RATE_HZ
+        np.testing.assert_allclose(samples, whole[start : start + clip.n_samples], atol=1e-4)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == clip.sha256
+    assert sorted(path.name for path in (tmp_path / "rock").iterdir()) == [
+        f"rock.{number:05d}.wav" for number in range(4)
+    ]
+
+
+def test_neither_order_nor_parallelism_shows_in_the_result(
+    dataset: DatasetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first to be asked for are the last to be done.
+    offered = [recording(f"{i}", 2.5, seed=i % 4, delay=0.2 - 0.04 * i) for i in range(6)]
+    results = []
+    for n_workers, order in ((1, offered), (4, offered[::-1])):
+        monkeypatch.setattr(joblib, "cpu_count", lambda n=n_workers: n)
+        folder = tmp_path / str(n_workers)
+        manifest = gather(Collection(tuple(order)), dataset, folder)
+        files = {path.name: path.read_bytes() for path in folder.rglob("*.wav")}
+        results.append((manifest, files))
+    assert results[0] == results[1]
+    assert len(results[0][1]) == 4  # the other two are replicas
+
+
+def test_worker_processes_of_an_earlier_run_elsewhere_write_to_the_right_folder(
+    dataset: DatasetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    offered = Collection((recording("a", 4, 1), recording("b", 4, 2)))
+    with joblib.parallel_config(backend="loky"):
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            monkeypatch.chdir(tmp_path / name)
+            assert len(gather(offered, dataset, Path("raw")).clips) == 4
+            assert len(list((tmp_path / name).rglob("*.wav"))) == 4
+
+
+def test_of_equal_recordings_the_first_by_name_is_kept(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    offered = (recording("c", 5, 1), recording("a", 5, 1), recording("b", 5, 2))
+    manifest = gather(Collection(offered), dataset, tmp_path)
+    assert {clip.recording for clip in manifest.clips} == {"a", "b"}
+    assert manifest.rejected == (Rejected("c", "exact replica of a"),)
+
+
+def test_each_recording_left_out_is_listed_with_its_reason_and_no_path(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    silent_but_for_the_end = np.zeros(5 * RATE_HZ - 1, dtype=np.float32)
+    silent_but_for_the_end[-100:] = music(1, RATE_HZ)[:100]
+    offered = (
+        recording("good", 4),
+        recording("short", 0.99),
+        Recording("silent", partial(load, np.zeros(5 * RATE_HZ, dtype=np.float32), 0)),
+        Recording("ends loud", partial(load, silent_but_for_the_end, 0)),
+        Recording("scratched", refuse),
+    )
+    manifest = gather(Collection(offered, (Rejected("x.m4a", "no"),)), dataset, tmp_path)
+    assert manifest.rejected == (
+        Rejected("ends loud", "silent but for a remainder too short for a clip"),
+        Rejected("scratched", "scratched"),
+        Rejected("short", "0.99 s long; it must be at least dataset.min_clip_seconds (1.0 s)"),
+        Rejected("silent", "silent"),
+        Rejected("x.m4a", "no"),
+    )
+
+
+def test_a_silent_stretch_is_left_out_and_shows_as_a_gap(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    samples = music(8, RATE_HZ)
+    samples[2 * RATE_HZ : 4 * RATE_HZ] = 0
+    offered = Collection((Recording("paused", partial(load, samples, 0)),))
+    manifest = gather(offered, dataset, tmp_path)
+    assert [clip.offset_samples / RATE_HZ for clip in manifest.clips] == [0, 4, 6]
+    assert manifest.rejected == ()
+
+
+def test_too_few_clips_stop_with_their_number_and_the_reasons(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    dataset = dataset.model_copy(update={"min_clips": 3})
+    offered = Collection((recording("a", 4), recording("b", 0.5)))
+    message = r"is 3, but the number of usable clips is 2, from 2 candidates\. Left out: b: 0\.50 s"
+    with pytest.raises(SoundloomError, match=message):
+        gather(offered, dataset, tmp_path)
+
+
+def test_more_unreadable_recordings_than_readable_ones_stop(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    refused = tuple(Recording(f"bad {i}", refuse) for i in range(6))
+    converted = (Rejected("x.m4a", "convert it"),)
+    good = tuple(recording(f"good {i}", 3, seed=i) for i in range(7))
+    gather(Collection((*refused, *good), converted), dataset, tmp_path / "half")  # 7 of 14
+
+    message = r"7 of 13 recordings cannot be read.*bad 0: scratched.*; and 2 more$"
+    with pytest.raises(SoundloomError, match=message):
+        gather(Collection((*refused, *good[1:]), converted), dataset, tmp_path / "more")
+
+
+def test_any_number_of_short_or_equal_recordings_is_no_reason_to_stop(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    short = tuple(recording(f"short {i}", 0.5, seed=i) for i in range(9))
+    equal = tuple(recording(f"equal {i}", 4) for i in range(9))
+    manifest = gather(Collection(short + equal), dataset, tmp_path)
+    assert (len(manifest.clips), len(manifest.rejected)) == (2, 17)
+
+
+def test_a_manifest_is_read_back_as_it_was_saved(dataset: DatasetConfig, tmp_path: Path) -> None:
+    offered = (
+        recording("Überspielt 日本", 4, truth={"chords": ["E5", "G5"]}),
+        Recording("b", refuse),
+    )
+    manifest = gather(Collection(offered), dataset, tmp_path)
+    manifest.save(tmp_path / "manifest.json")
+    assert Manifest.load(tmp_path / "manifest.json") == manifest
+    assert "Überspielt 日本" in (tmp_path / "manifest.json").read_text(encoding="utf-8")

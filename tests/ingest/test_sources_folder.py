@@ -1,0 +1,79 @@
+"""Source ``folder``: which files are offered, as what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recordings import music, write_recording
+from soundloom.common.errors import SoundloomError
+from soundloom.config import parse_config
+from soundloom.ingest.collection import Collection
+from soundloom.ingest.sources import open_source
+
+
+@pytest.fixture(autouse=True)
+def _in_project(project: Path) -> None:
+    """Relative paths are relative to the project."""
+
+
+def collect(params: dict[str, Any], path: str) -> Collection:
+    params["dataset"] |= {"source": "folder", "folder": {"path": path}}
+    with open_source(parse_config(params).dataset) as collection:
+        return collection
+
+
+def write(*names: str) -> None:
+    for seed, name in enumerate(names):
+        write_recording(Path(name), music(1, 8_000, seed), 8_000)
+
+
+def test_the_first_folder_on_the_way_to_a_file_is_its_artist(params: dict[str, Any]) -> None:
+    write("mine/a.wav", "mine/Björk/live/b.wav", "mine/The Who/c.wav")
+    offered = collect(params, "mine").recordings
+    assert [(one.name, one.artist) for one in offered] == [
+        ("Björk/live/b.wav", "Björk"),
+        ("The Who/c.wav", "The Who"),
+        ("a.wav", None),
+    ]
+    assert len(offered[0].load(16_000)) == 16_000
+
+
+def test_a_folder_named_as_the_genre_is_used_alone(params: dict[str, Any]) -> None:
+    write("mine/rock/a.wav", "mine/jazz/b.wav")
+    assert [one.name for one in collect(params, "mine").recordings] == ["a.wav"]
+    params["dataset"]["genre"] = "skiffle"
+    names = [one.name for one in collect(params, "mine").recordings]
+    assert names == ["jazz/b.wav", "rock/a.wav"]
+
+
+def test_the_folder_may_lie_anywhere_else(params: dict[str, Any], tmp_path: Path) -> None:
+    write(f"{tmp_path}/disk/a.wav")
+    assert [one.name for one in collect(params, f"{tmp_path}/disk").recordings] == ["a.wav"]
+    Path("data").mkdir()
+    Path("data/recordings").symlink_to(tmp_path / "disk")
+    assert [one.name for one in collect(params, "data/recordings").recordings] == ["a.wav"]
+
+
+def test_a_missing_folder_is_named(params: dict[str, Any]) -> None:
+    with pytest.raises(SoundloomError, match=r"folder\.path is 'nowhere'; it must be an existing"):
+        collect(params, "nowhere")
+    write("a.wav")
+    with pytest.raises(SoundloomError, match=r"folder\.path is 'a\.wav'; it must be an existing"):
+        collect(params, "a.wav")
+
+
+def test_a_folder_without_audio_is_told_what_to_put_there(params: dict[str, Any]) -> None:
+    Path("mine").mkdir()
+    Path("mine/README.md").write_text("Put recordings here")
+    with pytest.raises(SoundloomError, match=r"no audio in it; put recordings there \(wav, flac"):
+        collect(params, "mine")
+
+
+@pytest.mark.parametrize("path", ["data/raw", "data/raw/rock", "data", "."])
+def test_the_folder_the_pipeline_writes_is_refused(params: dict[str, Any], path: str) -> None:
+    write("data/raw/rock/a.wav")
+    with pytest.raises(SoundloomError, match="it must lie apart from data/raw"):
+        collect(params, path)

@@ -1,0 +1,177 @@
+"""The whole pipeline, run by real DVC in copies of the project, on tiny data."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from projects import Project
+from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
+from soundloom.experiments.runs import RunStore
+
+
+@pytest.fixture
+def built(first_build: Project) -> Project:
+    """The project after its first `dvc repro`. Tests leave it as they find it, or say so."""
+    return first_build
+
+
+def test_a_second_run_does_nothing(built: Project) -> None:
+    assert built.repro() == []
+    assert "up to date" in built.run("dvc", "status")
+
+
+def test_generated_audio_is_as_asked(built: Project) -> None:
+    files = sorted((built.folder / "data/generated/samples").iterdir())
+    assert [file.name for file in files] == ["sample_00.wav", "sample_01.wav"]
+    for file in files:
+        info = soundfile.info(file)
+        assert (info.samplerate, info.channels, info.subtype) == (44_100, 1, "PCM_16")
+        samples, _ = soundfile.read(file)
+        assert len(samples) == round(3.5 * 44_100)
+        assert 0.001 < np.abs(samples).max() < 0.99
+    pictures = built.folder / "data/generated/spectrograms"
+    assert {file.name for file in pictures.iterdir()} == {
+        f"{kind}_{number}.png" for kind in ("sample", "prompt", "real") for number in ("00", "01")
+    }
+
+
+def test_prompts_are_audio_no_training_touched(built: Project) -> None:
+    split = json.loads((built.folder / "data/spectrogram/split.json").read_text())
+    part_of = {stretch["clip"]: stretch["part"] for stretch in split}
+    entries = json.loads((built.folder / "data/generated/generated.json").read_text())["samples"]
+    assert [part_of[entry["clip"]] for entry in entries] == ["test", "test"]
+
+
+def test_no_output_names_the_machine(built: Project) -> None:
+    for folder in ("data", "models", "metrics", "reports"):
+        for file in (built.folder / folder).rglob("*"):
+            if file.is_file():
+                assert str(built.folder).encode() not in file.read_bytes(), file
+
+
+def test_editing_a_module_runs_exactly_the_stages_that_import_it(built: Project) -> None:
+    for module, stages in {
+        "prompts.py": ["generate"],
+        "stages/explore.py": ["explore"],
+        "report.html.j2": ["report"],
+        "windows.py": ["pairs", "train", "generate"],
+        "config.py": built.stages(),
+    }.items():
+        path = built.folder / "src/soundloom" / module
+        before = path.read_text(encoding="utf-8")
+        path.write_text(before + "\n", encoding="utf-8")
+        status = json.loads(built.run("dvc", "status", "--json"))
+        changed = {
+            stage
+            for stage, reasons in status.items()
+            if any(f"src/soundloom/{module}" in str(reason) for reason in reasons)
+        }
+        assert changed == set(stages), module
+        path.write_text(before, encoding="utf-8")
+
+
+def test_the_variant_is_one_mlflow_run(built: Project) -> None:
+    store = RunStore(built.folder, "soundloom")
+    receipt = json.loads((built.folder / "reports/tracked.json").read_text())
+    assert receipt["recorded"] is True
+    run_id = store.find(receipt["fingerprint"])
+    assert run_id is not None
+    built.run("soundloom", "track")
+    assert store.find(receipt["fingerprint"]) == run_id
+
+    # Its training was watched live in the same run; nothing else was left behind.
+    run = store.client.get_run(run_id)
+    assert "soundloom.history" in run.data.tags
+    assert run_id in [
+        found.info.run_id for found in store.client.search_runs([store.experiment_id])
+    ]
+    assert not store.client.search_runs([store.experiment_id], "attributes.status != 'FINISHED'")
+    assert run.data.params["train.epochs"] == "2"
+    assert run.data.metrics["train/n_parameters"] > 0
+    curve = store.client.get_metric_history(run_id, "val_loss")
+    assert [point.step for point in curve] == [1, 2]
+    assert re.fullmatch("[0-9a-f]{40}", run.data.tags["git.commit"])
+    top = {entry.path for entry in store.client.list_artifacts(run_id)}
+    assert {
+        "params.yaml", "dvc.yaml", "dvc.lock", "listen.html", "sample_00.wav", "sample_01.wav",
+        "model", "prompts",
+    } <= top  # fmt: skip
+
+
+def test_the_command_continues_any_recording(built: Project, odd_recordings: Path) -> None:
+    prompt = odd_recordings / "float 5.1 surround.wav"
+    command = ("soundloom", "generate", "--prompt", str(prompt), "--prompt-seconds", "1")
+    options = ("--seconds", "2.5", "--sample-rate-hz", "32000", "--channels", "2", "--seed", "5")
+    printed = built.run(*command, *options, "--out", "new/alone.wav")
+    assert "new/alone.wav: 2.50 s" in printed
+    info = soundfile.info(built.folder / "new/alone.wav")
+    assert (info.frames, info.samplerate, info.channels) == (80_000, 32_000, 2)
+    # Again: the same, but for the prompt before it and where the two are blended.
+    built.run(*command, *options, "--joined", "--out", "new/joined.flac")
+    alone, _ = soundfile.read(built.folder / "new/alone.wav")
+    joined, _ = soundfile.read(built.folder / "new/joined.flac")
+    assert len(joined) / 32_000 == pytest.approx(3.47, abs=0.01)
+    np.testing.assert_allclose(joined[-48_000:], alone[-48_000:], atol=2**-15)  # as rounded
+    shutil.rmtree(built.folder / "new")
+
+
+def test_what_the_command_refuses(built: Project) -> None:
+    command = ("soundloom", "generate", "--prompt", "none.wav", "--out")
+    printed = built.run(*command, "new.mp3", fails=True)
+    assert printed == ("soundloom: error: --out is 'new.mp3'; it must end in .wav or .flac\n")
+    assert "none.wav" in built.run(*command, "new.wav", fails=True).splitlines()[-1]
+    printed = built.run(*command, "new.wav", "--seconds", "-1", fails=True)
+    assert printed.startswith("soundloom: error: options: generate.seconds is -1.0; it must be")
+    assert not (built.folder / "new.wav").exists()
+
+
+def test_a_wrong_parameter_stops_the_pipeline_before_any_work(built: Project) -> None:
+    built.change({"train.epochs": 3, "generate.channels": 7})
+    printed = built.run("dvc", "repro", fails=True)
+    assert "soundloom: error: params.yaml: generate.channels is 7; it must be" in printed
+    assert "Traceback" not in printed
+    built.restore()
+
+
+def test_plots_and_metrics_show(built: Project) -> None:
+    built.run("dvc", "plots", "show")
+    page = (built.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "Loss by epoch" in page
+    assert page.count("<img") >= 6
+    shutil.rmtree(built.folder / "dvc_plots")
+    assert "val_loss" in built.run("dvc", "metrics", "show")
+
+
+def test_a_folder_of_odd_recordings_as_an_experiment(built: Project, odd_recordings: Path) -> None:
+    options = {
+        "dataset.source": "folder",
+        "dataset.folder.path": str(odd_recordings),
+        "dataset.min_clip_seconds": "3.0",
+        "pairs.format": "tfrecord",
+        "spectrogram.kind": "stft",
+        "spectrogram.n_fft": "256",
+        "spectrogram.hop_samples": "128",
+        "generate.channels": "2",
+    }
+    settings = [part for key, value in options.items() for part in ("-S", f"{key}={value}")]
+    # As far as new audio: what is heard in it is no odder than in any other.
+    built.run("dvc", "exp", "run", "--name", "odd", *settings, "generate")
+    manifest = json.loads((built.folder / "data/raw/manifest.json").read_text(encoding="utf-8"))
+    used = {clip["recording"] for clip in manifest["clips"]}
+    assert used == {*ODD_BUT_USABLE, TRUNCATED_BUT_USABLE}
+    assert {entry["file"] for entry in manifest["rejected"]} == set(ODD_AND_UNUSABLE)
+    assert soundfile.info(built.folder / "data/generated/samples/sample_01.wav").channels == 2
+    built.restore()
+
+
+def test_dvcs_own_view_of_the_pipeline(built: Project) -> None:
+    assert "track" in built.run("dvc", "dag", "--mermaid")
+    listed = re.findall(r"^(\w+)", built.run("dvc", "stage", "list"), re.MULTILINE)
+    assert set(built.stages()) <= set(listed)

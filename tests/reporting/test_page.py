@@ -1,0 +1,277 @@
+"""The listening page as text: what it says, what it never says, and what is inside it."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from generated_project import HISTORY, HOSTILE_NAME, SECONDS, add_evaluation, make_project
+from soundloom.common.errors import SoundloomError
+from soundloom.common.io import read_json, write_json
+from soundloom.config import Config
+from soundloom.corpus.manifest import Manifest
+from soundloom.reporting import page as report
+from soundloom.stages import report as stage
+
+
+class Reader(HTMLParser):
+    """Collects words and attributes of a page, and checks that its elements close in order."""
+
+    VOID = frozenset({"meta", "link", "img", "line", "polyline", "circle", "br"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text = " ".join([*self.text.split(), *data.split()])
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    make_project(folder)
+    return folder
+
+
+@pytest.fixture
+def page(project: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    monkeypatch.chdir(project)
+    stage.main()
+    return Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+
+
+def test_every_sound_is_inside_bit_for_bit(page: Reader, project: Path) -> None:
+    players = page.all("audio")
+    files = ["prompts/prompt_00", "samples/sample_00", "real/real_00"]
+    files += ["prompts/prompt_01", "samples/sample_01"]
+    assert len(players) == len(files) == len(SECONDS)
+    for player, file in zip(players, files, strict=True):
+        head, data = (player["src"] or "").split(",")
+        assert head == "data:audio/flac;base64"
+        heard, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(data)), dtype="int16")
+        written, written_rate_hz = soundfile.read(
+            project / f"data/generated/{file}.wav", dtype="int16"
+        )
+        assert rate_hz == written_rate_hz
+        np.testing.assert_array_equal(heard, written)
+
+
+def test_pictures_are_inside_and_described(page: Reader) -> None:
+    pictures = page.all("img")
+    assert len(pictures) == len(SECONDS)
+    for picture in pictures:
+        assert (picture["src"] or "").startswith("data:image/png;base64,iVBOR")
+        assert (picture["alt"] or "").startswith("Spectrogram of the ")
+
+
+def test_nothing_is_asked_of_a_network_and_the_policy_says_so(page: Reader) -> None:
+    for _, attributes in page.elements:
+        for name in ("src", "href", "action", "data"):
+            assert (attributes.get(name) or "data:").startswith("data:")
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+    (policy,) = (
+        meta["content"]
+        for meta in page.all("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_names_and_licences_are_text_whatever_they_hold(page: Reader) -> None:
+    assert len(page.all("script")) == 1
+    assert f"Sample 1: after {HOSTILE_NAME}" in page.text
+    assert f"{HOSTILE_NAME} (Ann <b>)" in page.text
+    assert "You are free to <share>." in page.text
+    assert "1 recording under CC BY-SA 3.0" in page.text
+
+
+def test_the_page_tells_what_it_is_of(page: Reader) -> None:
+    text = page.text
+    assert "Genre rock" in text
+    assert "Source builtin" in text
+    assert "Recordings 2 Clips 3 (1.2 min) Left out 1 Model density" in text
+    assert "prompt taken at 12.5 s · seed 1 · sample_01.wav" in text
+    assert "what the recording did next, 2.2 s" in text
+    assert text.count("what the recording did next") == 1
+    assert "make repro" in text
+
+
+def test_params_and_metrics_are_shown(page: Reader, config: Config) -> None:
+    text = page.text
+    assert "phase_start tones" in text
+    assert f"builtin.n_tracks {config.dataset.builtin.n_tracks} " in text
+    assert "loss 0.12346 epochs 3" in text
+    assert "metric clip_00 clip_01 tempo_bpm 117.45 118.45" in text
+    assert "experiment" not in text, "track's section is no concern of this page"
+
+
+def test_the_evaluation_is_shown_and_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_project(tmp_path)
+    add_evaluation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+    assert "metric generated real noise fad 20.5 5.25 190 rhythm.ratio 1.5 – –" in page.text
+    assert "Tags of generated audio metal, rock Tags of held-out audio rock, metal" in page.text
+    assert "Pair 1: correlation 0.62" in page.text
+    assert "sample_01 at 1.2 s, 0.5 s" in page.text
+    assert f"{' '.join(HOSTILE_NAME.split())} at 12.5 s, 0.5 s" in page.text
+    assert len(page.all("audio")) == len(SECONDS) + 2
+    shown = "data:image/png;base64," + base64.b64encode(
+        (tmp_path / "data/evaluated/figures/distances.png").read_bytes()
+    ).decode("ascii")
+    assert shown in [image["src"] for image in page.all("img")]
+
+
+def test_other_music_is_explained_where_it_is_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path)
+    add_evaluation(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    numbers = read_json(tmp_path / "metrics/reference.json")
+    for sets in (numbers, numbers | {"other_music": {"fad": 90.0}}):
+        write_json(tmp_path / "metrics/reference.json", sets)
+        stage.main()
+        page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+        assert ("other music is a band" in page.text) == ("other_music" in sets)
+        assert "prompt loop repeats the end of a prompt" in page.text
+
+
+def test_the_same_inputs_give_the_same_bytes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    pages = []
+    for _ in range(2):
+        stage.main()
+        pages.append(stage.LISTEN_FILE.read_bytes())
+    assert pages[0] == pages[1]
+    assert str(project).encode() not in pages[0]
+
+
+def test_without_metrics_history_or_pictures_the_page_still_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path)
+    for file in [*tmp_path.glob("metrics/*"), *tmp_path.glob("data/generated/spectrograms/*")]:
+        file.unlink()
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+    assert len(page.all("audio")) == len(SECONDS)
+    assert page.all("img") == page.all("svg") == []
+    assert "Metrics" not in page.text
+
+
+def test_a_missing_or_broken_sound_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    sound = Path("data/generated/real/real_00.wav")
+    sound.write_bytes(b"not a sound")
+    with pytest.raises(SoundloomError, match=r"real_00\.wav: cannot be read as audio"):
+        stage.main()
+    sound.unlink()
+    with pytest.raises(SoundloomError, match=r"real_00\.wav: cannot be read as audio"):
+        stage.main()
+    assert not stage.LISTEN_FILE.exists()
+
+
+def test_loss_chart_places_points_between_its_ticks() -> None:
+    nan = float("nan")
+    history = {"epoch": [1.0, 2.0, 3.0], "loss": [0.4, 0.2, 0.1], "val_loss": [0.42, 0.25, nan]}
+    chart = report.loss_chart(history)
+    assert chart is not None
+    training, validation = (
+        [tuple(map(float, point.split(","))) for point in line.points.split()]
+        for line in chart.lines
+    )
+    assert len(training) == 3
+    assert len(validation) == 2, "a value that is no number is left out"
+    heights = {label: y for y, label in chart.y_ticks}
+    for (_, y), label in zip(training, ("0.4", "0.2", "0.1"), strict=True):
+        assert y == pytest.approx(heights[label], abs=0.05)
+    assert [x for x, _ in training] == pytest.approx([64, 344, 624])
+    assert chart.best == pytest.approx(validation[1], abs=0.05)
+    assert "best at epoch 2 (0.25)" in chart.summary
+    assert report.loss_chart({}) is None
+    assert report.loss_chart({"epoch": [1], "loss": [float("nan")]}) is None
+
+
+def test_history_is_read_by_column(tmp_path: Path) -> None:
+    file = tmp_path / "history.csv"
+    file.write_text(HISTORY)
+    assert stage.load_history(file)["val_loss"] == [0.42, 0.25, 0.30]
+    file.write_text("epoch,loss,val_loss\n1,0.5,\n")
+    one = stage.load_history(file)
+    assert one["loss"] == [0.5]
+    assert np.isnan(one["val_loss"]).all()
+    assert report.loss_chart(one) is not None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.012, 0.041, [0.01, 0.02, 0.03, 0.04, 0.05]),
+        (1, 50, [0, 10, 20, 30, 40, 50]),
+        (0, 0, [0, 0.2]),
+        (-3, 3, [-4, -2, 0, 2, 4]),
+    ],
+)
+def test_ticks_are_round_and_enclose(low: float, high: float, ticks: list[float]) -> None:
+    assert report.nice_ticks(low, high) == ticks
+
+
+def test_metric_tables() -> None:
+    flat = report.metric_table("T", {"a": 1, "b": {"c": 2.0, "d": None}, "e": True, "f": [1, "x"]})
+    assert flat.rows == (("a", "1"), ("b.c", "2"), ("b.d", "–"), ("e", "yes"), ("f", "1, x"))
+    grouped = report.metric_table("T", {"x": {"m": 1}, "y": {"m": 123456, "n": 0.1234567}})
+    assert grouped.header == ("metric", "x", "y")
+    assert grouped.rows == (("m", "1", "123456"), ("n", "–", "0.12346"))
+
+
+def test_recordings_without_a_licence_are_not_listed(project: Path) -> None:
+    manifest = Manifest.load(project / "data/raw/manifest.json")
+    (names,) = report.recordings_by_licence(manifest).values()
+    assert names == [f"{HOSTILE_NAME} (Ann <b>)"]
+
+
+def test_ids_are_unique_and_labels_point_at_something(page: Reader) -> None:
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        for name in ("aria-labelledby", "data-first", "data-second"):
+            for reference in re.split(r"\s+", attributes.get(name) or ids[0] or ""):
+                assert reference in ids

@@ -1,0 +1,106 @@
+"""Training told of as it goes, by real processes: seen while it runs, harmless when it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from projects import REPOSITORY
+from projects import wait_for
+from soundloom.config import load_config
+from soundloom.experiments.runs import RunStore
+from soundloom.training.live import LiveReport
+
+ROWS = [{"epoch": number, "loss": 1 / number, "val_loss": 0.5} for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def root(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with params.yaml, which is its own main repository."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    shutil.copy(REPOSITORY / "params.yaml", project)
+    return project
+
+
+def statuses(store: RunStore) -> list[str]:
+    return [run.info.status for run in store.client.search_runs([store.experiment_id])]
+
+
+def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
+    """Wait until the one run there is holds so many epochs."""
+
+    def there() -> bool:
+        found = store.client.search_runs([store.experiment_id])
+        histories = (store.client.get_metric_history(run.info.run_id, "loss") for run in found)
+        return any(len(history) == n_epochs for history in histories)
+
+    wait_for(there, 60)
+
+
+def tells_of_the_machine(store: RunStore) -> bool:
+    """Whether the one run there is holds MLflow's system metrics."""
+    (run,) = store.client.search_runs([store.experiment_id])
+    return any(key.startswith("system/") for key in run.data.metrics)
+
+
+def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.3")  # seconds
+    store = RunStore(root, "soundloom")
+    with LiveReport() as live:
+        for number, row in enumerate(ROWS, start=1):
+            live.epoch(row)
+            wait_for_epochs(store, number)
+            assert statuses(store) == ["RUNNING"]
+        wait_for(lambda: tells_of_the_machine(store), 60)
+    (run,) = store.client.search_runs([store.experiment_id])
+    assert run.data.params["train.epochs"] == str(
+        load_config(REPOSITORY / "params.yaml").train.epochs
+    )
+    assert "soundloom.history" in run.data.tags
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signals) -> None:
+    store = RunStore(root, "soundloom")
+    script = (
+        "import signal, time; from soundloom.live import LiveReport\n"
+        # Tests run in the background would hand down that interrupts are ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(120)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    training = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for_epochs(store, 1)
+    if how == signal.SIGINT:
+        os.killpg(training.pid, how)  # as a terminal does
+    else:
+        training.send_signal(how)
+    _, printed = training.communicate()
+    assert "recorder" not in printed
+    wait_for(lambda: statuses(store) == ["KILLED"], 30)
+
+
+def test_a_broken_store_is_a_warning_and_training_goes_on(
+    root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (root / "mlflow.db").write_bytes(b"this is no database, however long one reads it" * 100)
+    with LiveReport() as live:
+        for row in ROWS:
+            live.epoch(row)
+    printed = capfd.readouterr().err.strip()
+    assert printed.startswith("soundloom: warning: training is not shown live in MLflow (")
+    assert "\n" not in printed
