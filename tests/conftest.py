@@ -11,9 +11,10 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from projects import REPOSITORY, Project
+from params import small_config, small_params
+from projects import Project
 from recordings import write_odd_recordings
-from soundloom.config import Config, parse_config
+from soundloom.config import Config
 
 # Begun first, in this order, they leave no worker waiting at the end, nor two at the beginning:
 # most run whole pipelines, for minutes, on what the first of them builds.
@@ -34,14 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def params() -> dict[str, Any]:
-    """The project's own params.yaml, to be changed freely by a test."""
-    return yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+    """A params.yaml of small sizes, to be changed freely by a test."""
+    return small_params()
 
 
 @pytest.fixture
-def config(params: dict[str, Any]) -> Config:
-    """The project's own configuration."""
-    return parse_config(params)
+def config() -> Config:
+    """The same, checked."""
+    return small_config()
 
 
 @pytest.fixture

@@ -13,36 +13,8 @@ from typing import Any
 
 import yaml
 
-from soundloom.experiments.variant import flatten
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-# Seconds instead of minutes, everything else as in the project.
-TINY: dict[str, Any] = {
-    "dataset.clip_seconds": 6.0,
-    "dataset.min_clip_seconds": 3.0,
-    "dataset.builtin.n_tracks": 5,
-    "explore.n_clips": 1,
-    "spectrogram.n_mels": 40,
-    "spectrogram.griffin_lim_iterations": 2,
-    "spectrogram.n_previews": 1,
-    "pairs.window_frames": 32,
-    "pairs.step_frames": 16,
-    "model.latents.n_latents": 12,
-    "model.latents.detail_units": 16,
-    "model.latents.detail_epochs": 1,
-    "model.backbone.units": 16,
-    "model.backbone.layers": 1,
-    "model.density.hidden_units": 24,
-    "model.lstm.units": 16,
-    "train.epochs": 2,
-    "generate.n_samples": 2,
-    "generate.seconds": 3.5,
-    "generate.prompt_seconds": 1.0,
-    "evaluate.n_windows": 10,
-    "evaluate.n_resamples": 10,
-    "evaluate.n_pairs": 1,
-}
+from params import REPOSITORY, write_params
+from soundloom.common.params import flattened, read_params, with_keys
 
 
 class Project:
@@ -60,8 +32,8 @@ class Project:
         self.environment.pop("MLFLOW_TRACKING_URI", None)
 
     @classmethod
-    def copy(cls, folder: Path, changes: Mapping[str, Any] = TINY) -> Project:
-        """Copy what git tracks, or would, to ``folder``; change params; commit."""
+    def copy(cls, folder: Path, changes: Mapping[str, Any] | None = None) -> Project:
+        """Copy what git tracks, or would, to ``folder``, with small params; commit."""
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
             cwd=REPOSITORY, capture_output=True, check=True,
@@ -72,7 +44,7 @@ class Project:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(REPOSITORY / name, folder / name)
         project = cls(folder)
-        project.change(changes)
+        write_params(folder, changes)
         project.run("git", "init", "-q", "-b", "main")
         project.commit("tiny")
         return project
@@ -129,15 +101,9 @@ class Project:
     def change(self, changes: Mapping[str, Any]) -> None:
         """Change keys of params.yaml, given as ``section.key``."""
         path = self.folder / "params.yaml"
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        known = {key for key, _ in flatten(document, ".")}
-        for key, value in changes.items():
-            assert key in known, key
-            *sections, last = key.split(".")
-            place = document
-            for section in sections:
-                place = place[section]
-            place[last] = value
+        document = read_params(path)
+        assert changes.keys() <= flattened(document).keys()
+        document = with_keys(document, changes)
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
     def locked_outs(self) -> dict[str, str]:
