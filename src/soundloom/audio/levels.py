@@ -1,7 +1,4 @@
-"""How loud audio is and how much its spectrum moves: enough to tell music from silence or a drone.
-
-Every function takes ``(n_samples,)`` samples in [-1, 1] or ``(n_frames, n_bins)`` frames in [0, 1].
-"""
+"""How loud audio is: levels of ``(n_samples,)`` samples in [-1, 1], in dB re full scale."""
 
 from __future__ import annotations
 

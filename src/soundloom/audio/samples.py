@@ -1,4 +1,4 @@
-"""Audio files ⇄ samples: ``(n_samples,)`` float32, mono, in [-1, 1]."""
+"""Arithmetic on samples ``(n_samples,)``, mono: rate, level, silence."""
 
 from __future__ import annotations
 

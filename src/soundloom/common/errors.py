@@ -1,4 +1,4 @@
-"""What can go wrong by the user's hand, and how it is told: one line, no traceback."""
+"""What can go wrong by the user's hand, and how it is reported: one line, no traceback."""
 
 from __future__ import annotations
 

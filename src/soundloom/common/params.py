@@ -63,7 +63,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def read_params(path: Path = PARAMS_FILE) -> Any:
-    """Parse a YAML file, unchecked; :class:`SoundloomError` names it when it is absent or broken."""
+    """Parse a YAML file, unchecked; :class:`SoundloomError` names one that is absent or broken."""
     try:
         return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

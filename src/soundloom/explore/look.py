@@ -14,11 +14,12 @@ import numpy as np
 import scipy.signal
 from threadpoolctl import threadpool_limits
 
+from soundloom.audio.levels import peak_dbfs, rms_dbfs
 from soundloom.audio.samples import resample
 from soundloom.explore.config import ExploreConfig
 
 N_FFT, HOP_SAMPLES = 2048, 512
-# What digital silence counts as, so that it has a level (-120 dB) and not minus infinity.
+# What digital silence counts as, so that its density is a number of decibels.
 QUIETEST = 1e-6
 
 
@@ -85,8 +86,8 @@ def look_at(samples: np.ndarray, sample_rate_hz: int, config: ExploreConfig) -> 
     resampled = resample(samples, sample_rate_hz, config.resample_rate_hz)
     numbers = {
         "duration_seconds": len(samples) / sample_rate_hz,
-        "peak_dbfs": _decibels(np.abs(samples).max()),
-        "rms_dbfs": _decibels(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
+        "peak_dbfs": peak_dbfs(samples),
+        "rms_dbfs": rms_dbfs(samples),
         "zero_crossings_in_zoom": len(crossings),
         "zero_crossings_per_second": len(zero_crossings(samples)) * sample_rate_hz / len(samples),
         "centroid_hz": np.mean(centroid_hz),
@@ -133,7 +134,3 @@ def power_density_db(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     length = min(N_FFT, len(samples))
     _, density = scipy.signal.welch(samples, sample_rate_hz, nperseg=length)
     return 10 * np.log10(np.maximum(density, QUIETEST**2))
-
-
-def _decibels(amplitude: float) -> float:
-    return 20 * np.log10(max(amplitude, QUIETEST))

@@ -15,9 +15,9 @@ from soundloom.corpus.manifest import Rejected
 class Recording:
     """One whole recording a source offers; nothing is read until ``load`` is called.
 
-    ``load(sample_rate_hz)`` returns ``(n_samples,)`` float32 mono and raises
-    :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded in parallel.
-    ``name`` is unique within the source and the same on every machine (a relative path, a title).
+    ``load(sample_rate_hz)`` returns ``(n_samples,)`` float32 mono in [-1, 1] and raises
+    :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
+    worker processes. ``name`` is unique within the source and the same on every machine (a relative path, a title).
     ``truth`` is what the source knows of the music (tempo, key, chords), in JSON types.
     """
 

@@ -31,7 +31,7 @@ def write_shards(folder: Path, prefix: str, batches: Batches, shard_windows: int
 
 
 class TFRecordBatches:
-    """The batches a :class:`~soundloom.windows.WindowBatches` gives, from its shards by tf.data."""
+    """The batches of :class:`~soundloom.pairs.windows.WindowBatches`, from shards by tf.data."""
 
     def __init__(
         self,

@@ -35,8 +35,8 @@ def index_windows(
 ) -> np.ndarray:
     """Every window of one part, ``(n_windows, 2)`` int32 rows of (clip number, first frame).
 
-    Rows are in a random order, the same every time, so that consecutive rows, a shard, hold a mix of clips.
-    Segments shorter than a window give none.
+    Rows are in a random order, the same every time, so that consecutive rows (a shard) hold a mix
+    of clips. Segments shorter than a window give none.
     """
     number_of = {name: number for number, name in enumerate(clip_names)}
     rows = [

@@ -1,8 +1,7 @@
 """Samples ⇄ frames ``(n_frames, n_bins)`` in [0, 1]: forward and inverse side by side.
 
-Forward: STFT (centred Hann windows) → amplitude relative to a full-scale sine → mel bands, or the
-STFT's own bins → dB or log → a scikit-learn scaler fitted on training audio. Inverse: the same
-steps backwards, with non-negative least squares for the mel bands; phase.py finds the phases.
+Forward: the levels that ``spectrogram`` analyses → a scikit-learn scaler fitted on training audio.
+Inverse: the same steps backwards.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A spectrogram says how strong each frequency is, not where in its cycle. Where it has peaks, the
 frequency between bins that made them tells how far the cycle turns from frame to frame; from phases
-that begin so, a few rounds of Griffin-Lim give cleaner tones and sharper strokes than many rounds
+that begin so, a few rounds of Griffin-Lim give cleaner tones and sharper onsets than many rounds
 from random ones (docs/log has the figures).
 
 Sources: Beauregard, Harish & Wyse 2015 (single pass spectrogram inversion) for the tones; Griffin &
@@ -64,8 +64,8 @@ def griffin_lim(
 ) -> np.ndarray:
     """Samples whose STFT (centred Hann windows) comes near ``magnitudes``: ``(n_samples,)``.
 
-    ``magnitudes`` and the ``phases`` to start from are ``(n_bins, n_frames)``. The
-    classic algorithm: momentum (Perraudin, Balazs & Søndergaard 2013) does harm from such a start.
+    ``magnitudes`` and the ``phases`` to start from are ``(n_bins, n_frames)``. The classic
+    algorithm: momentum (Perraudin, Balazs & Søndergaard 2013) does harm from such a start.
     No iterations give the start itself. librosa's function of this name cannot be given a start.
     """
 

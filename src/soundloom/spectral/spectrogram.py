@@ -1,8 +1,8 @@
-"""Samples ⇄ frames ``(n_frames, n_bins)`` in [0, 1]: forward and inverse side by side.
+"""Samples ⇄ levels ``(n_frames, n_bins)``, not yet scaled: forward and inverse side by side.
 
 Forward: STFT (centred Hann windows) → amplitude relative to a full-scale sine → mel bands, or the
-STFT's own bins → dB or log → a scikit-learn scaler fitted on training audio. Inverse: the same
-steps backwards, with non-negative least squares for the mel bands; phase.py finds the phases.
+STFT's own bins → dB or log. Inverse: the same steps backwards, with non-negative least squares for
+the mel bands; ``phase`` finds the phases.
 """
 
 from __future__ import annotations

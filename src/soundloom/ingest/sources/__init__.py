@@ -1,11 +1,20 @@
-"""Where recordings come from: one file a source, each offering a ``Collection`` of them.
+"""Where recordings come from: one module a source, called what ``dataset.source`` calls it.
 
-To add a source, write its file, name it in :func:`open_source`, and give it a section in
-``params.yaml`` and :mod:`soundloom.config`.
+A source is a function of the section ``dataset`` and of an empty folder that it may fill::
+
+    def collect(config: DatasetConfig, work: Path) -> Collection
+
+It offers whole recordings and reads none of them yet; the files it can make nothing of it lists
+with their reasons, and when it has nothing to offer it raises
+:class:`~soundloom.common.errors.SoundloomError`, naming the key of params.yaml to change.
+
+To add one, write ``sources/<name>.py``; in ``ingest/config.py`` add ``<name>`` to the choices of
+``DatasetConfig.source`` and a model of its own keys; give those keys a section in ``params.yaml``.
 """
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,27 +31,8 @@ def open_source(config: DatasetConfig) -> Iterator[Collection]:
     What a source downloads or unpacks lies in a temporary folder that is gone afterwards. Only
     the module of the source asked for is imported.
 
-    Raises :class:`~soundloom.errors.SoundloomError` when the source has nothing to offer.
+    Raises :class:`~soundloom.common.errors.SoundloomError` when the source has nothing to offer.
     """
+    source = importlib.import_module(f"soundloom.ingest.sources.{config.source}")
     with tempfile.TemporaryDirectory(prefix="soundloom-") as work:
-        yield _collect(config, Path(work))
-
-
-def _collect(config: DatasetConfig, work: Path) -> Collection:
-    match config.source:
-        case "builtin":
-            from soundloom.ingest.sources import builtin
-
-            return Collection(tuple(builtin.recordings(config)))
-        case "folder":
-            from soundloom.ingest.sources import folder
-
-            return folder.collect(config)
-        case "debian":
-            from soundloom.ingest.sources import debian
-
-            return debian.collect(config, work)
-        case "gtzan":
-            from soundloom.ingest.sources import gtzan
-
-            return gtzan.collect(config, work)
+        yield source.collect(config, Path(work))

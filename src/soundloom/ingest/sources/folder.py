@@ -13,10 +13,11 @@ from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.sources.files import READ_FORMATS, find_audio, relative_name
 
 
-def collect(config: DatasetConfig) -> Collection:
+def collect(config: DatasetConfig, work: Path) -> Collection:
     """Offer every audio file below ``dataset.folder.path``, or its sub-folder named as the genre.
 
     A file's artist is the first folder on its way (``artist/album/song.mp3``), if there is one.
+    Nothing is copied: ``work`` stays empty.
 
     Raises :class:`SoundloomError`: no such folder, no audio in it, or it is the pipeline's own.
     """
