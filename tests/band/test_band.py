@@ -17,7 +17,7 @@ from soundloom.band.compose import FORMS, GROOVES, compose
 from soundloom.band.instruments import ELECTRIC, StringModel, drum_kit, pluck
 from soundloom.band.lineup import BANDS, Band
 from soundloom.band.mix import perform
-from soundloom.band.score import Clock, Hit, Note
+from soundloom.band.score import BeatGrid, Hit, Note
 from soundloom.band.synthesis import (
     active_rms,
     compressed,
@@ -31,12 +31,22 @@ from soundloom.band.synthesis import (
     reverberated,
     saturated,
 )
-from soundloom.band.theory import PITCH_NAMES, SCALES, Chord, Key, lowest_at_least, midi_to_hz
+from soundloom.band.theory import (
+    SCALES,
+    Chord,
+    lowest_at_least,
+    midi_to_hz,
+    pentatonic,
+    power_chord,
+    scale_step_below,
+    triad,
+)
+from soundloom.common.pitch import MODES, PITCH_NAMES, Key
 
 RATE_HZ = 22_050
 CLIP_SECONDS = 30.0
-HEARD_TRACKS = (0, 2, 3, 7)  # songs by four bands
-HEARD_SECONDS = 20.0
+TRACKS = (0, 2, 3, 7)  # songs by four bands
+TRACK_SECONDS = 20.0
 seeds = st.integers(0, 2**32 - 1)
 track_indices = st.integers(0, 999)
 rates_hz = st.sampled_from([8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000])
@@ -76,13 +86,14 @@ def peak_hz(x: np.ndarray, near_hz: float, rate_hz: int) -> float:
 
 def test_chords_of_known_keys() -> None:
     e_minor, a_mixolydian, c_major = Key(4, "minor"), Key(9, "mixolydian"), Key(0, "major")
-    assert [e_minor.triad(degree).name for degree in (0, 3, 5, 8, 10)] == [
+    assert [triad(e_minor, degree).name for degree in (0, 3, 5, 8, 10)] == [
         "Em", "G", "Am", "C", "D",
     ]  # fmt: skip
-    assert a_mixolydian.triad(10).name == "G"
-    assert c_major.triad(11).name == "B5"  # a diminished triad is no rock chord
-    assert e_minor.power_chord(8) == Chord(0, "5")
+    assert triad(a_mixolydian, 10).name == "G"
+    assert triad(c_major, 11).name == "B5"  # a diminished triad is no rock chord
+    assert power_chord(e_minor, 8) == Chord(0, "5")
     assert (e_minor.name, a_mixolydian.name) == ("E minor", "A mixolydian")
+    assert set(SCALES) == set(MODES)
 
 
 def test_pitches() -> None:
@@ -90,10 +101,10 @@ def test_pitches() -> None:
     assert midi_to_hz(40) == pytest.approx(82.407, abs=1e-3)  # a guitar's low E
     assert lowest_at_least(4, 40) == 40
     assert lowest_at_least(3, 40) == 51
-    assert Key(4, "minor").pentatonic(5) == 12
-    assert Key(4, "minor").pentatonic(-1) == -2
-    assert Key(0, "major").scale_step_below(48) == 47
-    assert Key(0, "mixolydian").scale_step_below(48) == 46
+    assert pentatonic(Key(4, "minor"), 5) == 12
+    assert pentatonic(Key(4, "minor"), -1) == -2
+    assert scale_step_below(Key(0, "major"), 48) == 47
+    assert scale_step_below(Key(0, "mixolydian"), 48) == 46
 
 
 # --- songs ----------------------------------------------------------------------------------
@@ -105,7 +116,7 @@ def test_every_note_is_playable_and_in_key(seed: int, index: int, clip_seconds: 
     song = compose(seed, index, clip_seconds)
     in_key = {(song.key.tonic + step) % 12 for step in SCALES[song.key.mode]}
     low_tempo, high_tempo = song.band.tempi_bpm
-    assert low_tempo <= song.clock.tempo_bpm <= high_tempo
+    assert low_tempo <= song.grid.tempo_bpm <= high_tempo
     for part in (song.left, song.right, song.bass, song.lead, song.colour):
         for note in part:
             assert 0.0 <= note.start_seconds < clip_seconds
@@ -150,10 +161,10 @@ def test_the_corpus_is_varied() -> None:
     assert {song.key.tonic for song in songs[12:]} == set(range(12))
     assert {song.key.mode for song in songs} == set(SCALES)
     assert {song.band for song in songs} == set(BANDS)
-    assert len({song.clock.tempo_bpm for song in songs}) >= 15
-    assert min(song.clock.tempo_bpm for song in songs) < 95
-    assert max(song.clock.tempo_bpm for song in songs) > 160
-    assert {True, False} == {song.clock.swing for song in songs}
+    assert len({song.grid.tempo_bpm for song in songs}) >= 15
+    assert min(song.grid.tempo_bpm for song in songs) < 95
+    assert max(song.grid.tempo_bpm for song in songs) > 160
+    assert {True, False} == {song.grid.swing for song in songs}
     assert len({song.drums for song in songs}) == 24
 
 
@@ -177,14 +188,14 @@ def test_bass_locks_to_the_chords() -> None:
     song = compose(0, 2, CLIP_SECONDS)
     for section in song.sections:
         for bar, chord in zip(section.bars, section.harmony, strict=True):
-            downbeat = song.clock.seconds(bar)
+            downbeat = song.grid.seconds(bar)
             on_it = [n for n in song.bass if abs(n.start_seconds - downbeat) < 0.02]
             assert all(note.midi % 12 == chord.root for note in on_it)
             assert on_it or downbeat > CLIP_SECONDS
 
 
-def test_clock() -> None:
-    straight, swung = Clock(120.0, 0.1, swing=False), Clock(120.0, 0.1, swing=True)
+def test_the_beat_grid() -> None:
+    straight, swung = BeatGrid(120.0, 0.1, swing=False), BeatGrid(120.0, 0.1, swing=True)
     assert straight.seconds(0) == swung.seconds(0) == 0.1
     assert straight.seconds(2, 6) == pytest.approx(0.1 + 4.0 + 0.75)
     assert swung.seconds(2, 4) == pytest.approx(0.1 + 4.0 + 0.5)
@@ -230,9 +241,9 @@ def test_modes_above_nyquist_stay_silent() -> None:
 def test_a_plucked_string_is_in_tune(midi: int, rate_hz: int, seed: int) -> None:
     frequency_hz = midi_to_hz(midi)
     note = pluck(ELECTRIC, frequency_hz, rate_hz, rate_hz, generator(seed))
-    heard_hz = peak_hz(note, frequency_hz, rate_hz)
-    assert abs(1200 * np.log2(heard_hz / frequency_hz)) < 3.0
-    assert level_db(note, heard_hz, rate_hz) > level_db(note, 1.5 * heard_hz, rate_hz) + 20
+    found_hz = peak_hz(note, frequency_hz, rate_hz)
+    assert abs(1200 * np.log2(found_hz / frequency_hz)) < 3.0
+    assert level_db(note, found_hz, rate_hz) > level_db(note, 1.5 * found_hz, rate_hz) + 20
     assert np.abs(note).max() < 3.0
 
 
@@ -253,13 +264,13 @@ def test_a_bent_note_arrives_at_its_pitch() -> None:
     note = Note(0.0, 0.3, midi=69, velocity=1.0, bend_semitones=2.0)
     bent = instruments.play_lead([note], whole_string, RATE_HZ, RATE_HZ, generator())
 
-    def heard_hz(start_seconds: float, end_seconds: float) -> float:
+    def found_hz(start_seconds: float, end_seconds: float) -> float:
         piece = bent[round(start_seconds * RATE_HZ) : round(end_seconds * RATE_HZ)]
         crossings = np.flatnonzero(np.diff(np.signbit(piece)))
         return 0.5 * RATE_HZ * (len(crossings) - 1) / (crossings[-1] - crossings[0])
 
-    assert heard_hz(0.0, 0.02) == pytest.approx(midi_to_hz(67.3), rel=0.02)
-    assert heard_hz(0.17, 0.26) == pytest.approx(440.0, rel=0.01)
+    assert found_hz(0.0, 0.02) == pytest.approx(midi_to_hz(67.3), rel=0.02)
+    assert found_hz(0.17, 0.26) == pytest.approx(440.0, rel=0.01)
 
 
 def test_strings_play_notes_where_they_are_written() -> None:
@@ -281,21 +292,21 @@ def test_note_ends_do_not_click() -> None:
 
 @pytest.mark.parametrize("band", BANDS, ids=lambda band: band.name)
 def test_drums_sound_like_themselves(band: Band) -> None:
-    strokes = {name: voice(RATE_HZ, generator()) for name, voice in drum_kit(band.kit).items()}
-    centroids_hz = {name: centroid_hz(stroke) for name, stroke in strokes.items()}
+    hits = {name: voice(RATE_HZ, generator()) for name, voice in drum_kit(band.kit).items()}
+    centroids_hz = {name: centroid_hz(hit) for name, hit in hits.items()}
     assert centroids_hz["kick"] < 250
     assert centroids_hz["floor tom"] < centroids_hz["middle tom"] < centroids_hz["high tom"] < 600
     assert 200 < centroids_hz["snare"] < 4000
     assert min(centroids_hz[name] for name in ("hat", "open hat", "ride", "crash")) > 2500
-    energy = {name: np.cumsum(stroke**2) for name, stroke in strokes.items()}
+    energy = {name: np.cumsum(hit**2) for name, hit in hits.items()}
     seconds = {name: np.searchsorted(e, 0.9 * e[-1]) / RATE_HZ for name, e in energy.items()}
     assert seconds["hat"] < seconds["open hat"] < seconds["crash"]
-    for stroke in strokes.values():
-        assert 0.05 < np.abs(stroke).max() < 4.0
-        assert np.abs(stroke[-20:]).max() < 0.02  # it dies away before it ends
+    for hit in hits.values():
+        assert 0.05 < np.abs(hit).max() < 4.0
+        assert np.abs(hit[-20:]).max() < 0.02  # it dies away before it ends
 
 
-def test_the_next_stroke_chokes_an_open_hat() -> None:
+def test_the_next_hit_chokes_an_open_hat() -> None:
     kit = BANDS[0].kit
     alone = instruments.play_drums([Hit(0.0, 1.0, "open hat")], kit, RATE_HZ, RATE_HZ, generator())
     hits = [Hit(0.0, 1.0, "open hat"), Hit(0.2, 0.0, "hat")]
@@ -422,13 +433,13 @@ def test_another_rate_is_the_same_music() -> None:
 
 
 @pytest.fixture(scope="module")
-def heard() -> dict[int, np.ndarray]:
-    return {index: perform(0, index, HEARD_SECONDS, RATE_HZ) for index in HEARD_TRACKS}
+def tracks() -> dict[int, np.ndarray]:
+    return {index: perform(0, index, TRACK_SECONDS, RATE_HZ) for index in TRACKS}
 
 
-@pytest.mark.parametrize("index", HEARD_TRACKS)
-def test_levels_are_those_of_a_record(heard: dict[int, np.ndarray], index: int) -> None:
-    samples = heard[index].astype(np.float64)
+@pytest.mark.parametrize("index", TRACKS)
+def test_levels_are_those_of_a_record(tracks: dict[int, np.ndarray], index: int) -> None:
+    samples = tracks[index].astype(np.float64)
     rms_dbfs = 10 * np.log10(np.mean(samples**2))
     assert -18.0 < rms_dbfs < -13.5
     assert np.abs(samples).max() == pytest.approx(10 ** (-1 / 20), abs=1e-4)
@@ -447,10 +458,10 @@ def test_levels_are_those_of_a_record(heard: dict[int, np.ndarray], index: int) 
     assert per_octave_db[80] > per_octave_db[1280] > per_octave_db[8000]
 
 
-@pytest.mark.parametrize("index", HEARD_TRACKS)
-def test_tempo_and_beats_are_true(heard: dict[int, np.ndarray], index: int) -> None:
-    truth = compose(0, index, HEARD_SECONDS).truth()
-    onsets = librosa.onset.onset_strength(y=heard[index], sr=RATE_HZ)
+@pytest.mark.parametrize("index", TRACKS)
+def test_tempo_and_beats_are_true(tracks: dict[int, np.ndarray], index: int) -> None:
+    truth = compose(0, index, TRACK_SECONDS).truth()
+    onsets = librosa.onset.onset_strength(y=tracks[index], sr=RATE_HZ)
     tempo_bpm = float(librosa.feature.tempo(onset_envelope=onsets, sr=RATE_HZ)[0])
     octaves = np.log2(tempo_bpm / truth["tempo_bpm"])
     assert abs(octaves - round(octaves)) < 0.06
@@ -466,10 +477,10 @@ def test_tempo_and_beats_are_true(heard: dict[int, np.ndarray], index: int) -> N
     assert strength(0.0) > 1.3 * max(strength(0.25), strength(-0.25), strength(0.4))
 
 
-def test_chord_roots_and_keys_are_heard(heard: dict[int, np.ndarray]) -> None:
+def test_chord_roots_and_keys_sound(tracks: dict[int, np.ndarray]) -> None:
     n_right = n_chords = n_tonics = 0
-    for index, samples in heard.items():
-        song = compose(0, index, HEARD_SECONDS)
+    for index, samples in tracks.items():
+        song = compose(0, index, TRACK_SECONDS)
         chroma = librosa.feature.chroma_cqt(y=samples, sr=RATE_HZ)
         frames_per_second = RATE_HZ / 512
         for span in song.truth()["chords"]:
@@ -484,4 +495,4 @@ def test_chord_roots_and_keys_are_heard(heard: dict[int, np.ndarray]) -> None:
         n_tonics += int(song.key.tonic in np.argsort(chroma.mean(axis=1))[-2:])
     assert n_chords > 25
     assert n_right / n_chords > 0.7  # one in twelve by chance
-    assert n_tonics >= len(heard) - 1
+    assert n_tonics >= len(tracks) - 1

@@ -5,7 +5,7 @@ Rhythms are strings of sixteen sixteenths, one 4/4 bar. ``.`` lets the last symb
 
 * guitars: ``O`` a chord that rings, ``o`` a short one, ``m`` a palm-muted chug, ``x`` a scratch;
 * riffs, bass and lead: ``n`` a note;
-* drums: ``x`` a stroke; in fills ``s`` snare, ``h m f`` high, middle and floor tom.
+* drums: ``x`` a hit; in fills ``s`` snare, ``h m f`` high, middle and floor tom.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ from soundloom.band.lineup import BANDS, Band
 from soundloom.band.score import (
     STEPS_PER_BAR,
     STEPS_PER_BEAT,
-    Clock,
+    BeatGrid,
     Hit,
     Note,
     Section,
     SectionName,
     Song,
 )
-from soundloom.band.theory import PROGRESSIONS, Key, lowest_at_least
+from soundloom.band.theory import (
+    PROGRESSIONS,
+    lowest_at_least,
+    pentatonic,
+    power_chord,
+    scale_step_below,
+    triad,
+)
+from soundloom.common.pitch import Key
 
 T = TypeVar("T")
 Event = TypeVar("Event", Note, Hit)
@@ -95,12 +103,12 @@ STRUM_SECONDS = 0.004  # from one string of a chord to the next
 
 
 @dataclass(frozen=True)
-class Plan:
+class Sketch:
     """What is settled before the first note: the frame, and the ideas that a song repeats."""
 
     band: Band
     key: Key
-    clock: Clock
+    grid: BeatGrid
     riff: tuple[tuple[int, int, int, bool], ...]  # (step of 32, length, pentatonic step, muted)
     progressions: dict[SectionName, tuple[int, ...]]
     grooves: dict[SectionName, Groove]
@@ -122,13 +130,13 @@ def compose(seed: int, track_index: int, clip_seconds: float) -> Song:
     band = BANDS[track_index % len(BANDS)]
     key = Key(int(dozen.permutation(12)[track_index % 12]), _choose(rng, band.modes))
     verse_groove = GROOVES[_choose(rng, band.grooves)]
-    clock = Clock(
+    grid = BeatGrid(
         tempo_bpm=float(rng.integers(band.tempi_bpm[0], band.tempi_bpm[1], endpoint=True)),
         lead_in_seconds=round(float(rng.uniform(0.05, 0.3)), 3),
         swing=verse_groove.swing,
     )
-    plan = _plan(band, key, clock, verse_groove, rng)
-    sections = _sections(plan, clip_seconds, rng)
+    sketch = _sketch(band, key, grid, verse_groove, rng)
+    sections = _sections(sketch, clip_seconds, rng)
     left: list[Note] = []
     right: list[Note] = []
     bass: list[Note] = []
@@ -136,16 +144,16 @@ def compose(seed: int, track_index: int, clip_seconds: float) -> Song:
     colour: list[Note] = []
     drums: list[Hit] = []
     for section in sections:
-        guitar = _rhythm_guitar(section, plan)
+        guitar = _rhythm_guitar(section, sketch)
         left += guitar
         # One guitar alone leaves room in verses; the other joins when it gets loud.
         right += guitar if section.name != "verse" else []
-        bass += _bass(section, plan)
-        lead += _lead(section, plan, rng)
-        colour += _colour(section, plan)
-        drums += _drums(section, plan, rng)
+        bass += _bass(section, sketch)
+        lead += _lead(section, sketch, rng)
+        colour += _colour(section, sketch)
+        drums += _drums(section, sketch, rng)
     return Song(
-        band, key, clock, clip_seconds, sections,
+        band, key, grid, clip_seconds, sections,
         left=_human(left, clip_seconds, rng),
         right=_human(right, clip_seconds, rng),
         bass=_human(bass, clip_seconds, rng),
@@ -159,7 +167,7 @@ def _choose(rng: np.random.Generator, options: Sequence[T]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
-def _strokes(rhythm: str) -> list[tuple[int, int, str]]:
+def _onsets(rhythm: str) -> list[tuple[int, int, str]]:
     """A rhythm string as (step, length in steps, symbol); silences are left out."""
     starts = [step for step, symbol in enumerate(rhythm) if symbol != "."]
     ends = [*starts[1:], len(rhythm)]
@@ -172,18 +180,20 @@ def _strokes(rhythm: str) -> list[tuple[int, int, str]]:
 
 def _fitting(rhythms: Iterable[str], swing: bool) -> list[str]:
     """Swung sixteenths do not exist in rock: keep the rhythms made of eighths."""
-    return [r for r in rhythms if not swing or all(step % 2 == 0 for step, _, _ in _strokes(r))]
+    return [r for r in rhythms if not swing or all(step % 2 == 0 for step, _, _ in _onsets(r))]
 
 
-def _plan(band: Band, key: Key, clock: Clock, groove: Groove, rng: np.random.Generator) -> Plan:
+def _sketch(
+    band: Band, key: Key, grid: BeatGrid, groove: Groove, rng: np.random.Generator
+) -> Sketch:
     others = [GROOVES[name] for name in band.grooves if GROOVES[name].swing == groove.swing]
     loud_groove = _choose(rng, others)
     verse, chorus = (_choose(rng, PROGRESSIONS[key.mode]) for _ in range(2))
     quiet_bass, loud_bass = (_choose(rng, BASS_RHYTHMS) for _ in range(2))
-    return Plan(
+    return Sketch(
         band,
         key,
-        clock,
+        grid,
         riff=_riff(_fitting(RIFF_RHYTHMS, groove.swing), rng),
         progressions={"intro": (0, 0, 0, 0), "verse": verse, "chorus": chorus, "solo": verse},
         grooves={"intro": groove, "verse": groove, "chorus": loud_groove, "solo": loud_groove},
@@ -201,7 +211,7 @@ def _riff(
     """Two bars that keep coming home: a walk up and down the pentatonic over a pedal tonic."""
     rhythm = _choose(rng, rhythms) + _choose(rng, rhythms)
     height, riff = 0, []
-    for step, length, _ in _strokes(rhythm):
+    for step, length, _ in _onsets(rhythm):
         home = step % STEPS_PER_BAR == 0 or rng.random() < 0.45
         height = 0 if home else int(np.clip(height + rng.choice((-2, -1, 1, 1, 2)), -1, 5))
         muted = height == 0 and step % STEPS_PER_BEAT != 0 and length <= 2
@@ -209,18 +219,18 @@ def _riff(
     return tuple(riff)
 
 
-def _sections(plan: Plan, clip_seconds: float, rng: np.random.Generator) -> tuple[Section, ...]:
+def _sections(sketch: Sketch, clip_seconds: float, rng: np.random.Generator) -> tuple[Section, ...]:
     """Enough sections to fill the clip; past its end the form goes round again, less the intro."""
     form = _choose(rng, FORMS)
-    bar_seconds = plan.clock.seconds(1) - plan.clock.seconds(0)
+    bar_seconds = sketch.grid.seconds(1) - sketch.grid.seconds(0)
     sections: list[Section] = []
     bar = 0
     for name in itertools.chain(form, itertools.cycle(form[1:])):
-        if plan.clock.seconds(bar) >= clip_seconds:
+        if sketch.grid.seconds(bar) >= clip_seconds:
             break
         n_bars = 2 if name in ("intro", "solo") and bar_seconds > 2.0 else 4
-        chord = plan.key.triad if _colour_plays(name, plan.band) else plan.key.power_chord
-        harmony = tuple(chord(degree) for degree in plan.progressions[name][:n_bars])
+        chord = triad if _colour_plays(name, sketch.band) else power_chord
+        harmony = tuple(chord(sketch.key, degree) for degree in sketch.progressions[name][:n_bars])
         sections.append(Section(name, bar, harmony))
         bar += n_bars
     return tuple(sections)
@@ -232,47 +242,45 @@ def _colour_plays(name: SectionName, band: Band) -> bool:
     )
 
 
-def _riff_notes(section: Section, plan: Plan, lowest_midi: int) -> list[Note]:
-    clock = plan.clock
-    root_midi = lowest_at_least(plan.key.tonic, lowest_midi)
+def _riff_notes(section: Section, sketch: Sketch, lowest_midi: int) -> list[Note]:
+    grid = sketch.grid
+    root_midi = lowest_at_least(sketch.key.tonic, lowest_midi)
     return [
         Note(
-            clock.seconds(bar, step),
-            clock.seconds(bar, step + length) - clock.seconds(bar, step),
-            root_midi + plan.key.pentatonic(height),
+            grid.seconds(bar, step),
+            grid.seconds(bar, step + length) - grid.seconds(bar, step),
+            root_midi + pentatonic(sketch.key, height),
             velocity=0.95 if step % STEPS_PER_BEAT == 0 else 0.8,
             touch="muted" if muted else "open",
         )
         for bar in section.bars[::2]
-        for step, length, height, muted in plan.riff
+        for step, length, height, muted in sketch.riff
     ]
 
 
-def _rhythm_guitar(section: Section, plan: Plan) -> list[Note]:
+def _rhythm_guitar(section: Section, sketch: Sketch) -> list[Note]:
     """The riff in intros, chugs in verses and under solos, chords in choruses."""
     if section.name == "intro":
-        riff = _riff_notes(section, plan, plan.band.lowest_guitar_midi)
-        fifths = [replace(note, midi=note.midi + 7) for note in riff if plan.band.riff_fifths]
+        riff = _riff_notes(section, sketch, sketch.band.lowest_guitar_midi)
+        fifths = [replace(note, midi=note.midi + 7) for note in riff if sketch.band.riff_fifths]
         return riff + fifths
-    clock = plan.clock
-    rhythm = plan.chord_rhythm if section.name == "chorus" else plan.chug_rhythm
+    grid = sketch.grid
+    rhythm = sketch.chord_rhythm if section.name == "chorus" else sketch.chug_rhythm
     return [
         note
         for bar, chord in zip(section.bars, section.harmony, strict=True)
-        for step, length, symbol in _strokes(rhythm)
-        for note in _guitar_stroke(
+        for step, length, symbol in _onsets(rhythm)
+        for note in _strum(
             symbol,
-            lowest_at_least(chord.root, plan.band.lowest_guitar_midi),
-            clock.seconds(bar, step),
-            clock.seconds(bar, step + length) - clock.seconds(bar, step),
+            lowest_at_least(chord.root, sketch.band.lowest_guitar_midi),
+            grid.seconds(bar, step),
+            grid.seconds(bar, step + length) - grid.seconds(bar, step),
             on_beat=step % STEPS_PER_BEAT == 0,
         )
     ]
 
 
-def _guitar_stroke(
-    symbol: str, root: int, start: float, duration: float, on_beat: bool
-) -> list[Note]:
+def _strum(symbol: str, root: int, start: float, duration: float, on_beat: bool) -> list[Note]:
     """Root, fifth and octave, struck one string after the other; a chug leaves out the octave."""
     velocity = 0.95 if on_beat else 0.8
     if symbol == "x":
@@ -286,44 +294,44 @@ def _guitar_stroke(
     ]
 
 
-def _bass(section: Section, plan: Plan) -> list[Note]:
+def _bass(section: Section, sketch: Sketch) -> list[Note]:
     """The riff an octave below the guitars, or chord roots with octaves and passing notes."""
-    lowest = plan.band.lowest_guitar_midi - 12
+    lowest = sketch.band.lowest_guitar_midi - 12
     if section.name == "intro":
-        return [replace(note, touch="open") for note in _riff_notes(section, plan, lowest)]
-    clock = plan.clock
-    style = plan.bass_rhythms[section.name]
-    kick = plan.grooves[section.name].kick
+        return [replace(note, touch="open") for note in _riff_notes(section, sketch, lowest)]
+    grid = sketch.grid
+    style = sketch.bass_rhythms[section.name]
+    kick = sketch.grooves[section.name].kick
     rhythm = {"kick": kick.replace("x", "n"), "octaves": "n.n.n.n.n.n.n.n."}.get(style, style)
     notes = []
     following = (*section.harmony[1:], section.harmony[0])
     for bar, chord, next_chord in zip(section.bars, section.harmony, following, strict=True):
         root = lowest_at_least(chord.root, lowest)
-        for step, length, _ in _strokes(rhythm):
-            start, end = clock.seconds(bar, step), clock.seconds(bar, step + length)
+        for step, length, _ in _onsets(rhythm):
+            start, end = grid.seconds(bar, step), grid.seconds(bar, step + length)
             midi = root + 12 if style == "octaves" and step % STEPS_PER_BEAT else root
             if step >= 14 and next_chord != chord:
-                midi = plan.key.scale_step_below(lowest_at_least(next_chord.root, lowest + 1))
+                midi = scale_step_below(sketch.key, lowest_at_least(next_chord.root, lowest + 1))
             velocity = 1.0 if step % 8 == 0 else 0.85
             notes.append(Note(start, 0.95 * (end - start), midi, velocity))
     return notes
 
 
-def _lead(section: Section, plan: Plan, rng: np.random.Generator) -> list[Note]:
+def _lead(section: Section, sketch: Sketch, rng: np.random.Generator) -> list[Note]:
     """A solo of pentatonic licks, the first one repeated; in some choruses, a slow hook."""
-    clock = plan.clock
-    if section.name == "chorus" and plan.chorus_hook:
-        return _hook(section, clock)
+    grid = sketch.grid
+    if section.name == "chorus" and sketch.chorus_hook:
+        return _hook(section, grid)
     if section.name != "solo":
         return []
-    root = lowest_at_least(plan.key.tonic, 57)
-    licks = [_lick(plan.key, root, clock.swing, rng) for _ in range(2)]
+    root = lowest_at_least(sketch.key.tonic, 57)
+    licks = [_lick(sketch.key, root, grid.swing, rng) for _ in range(2)]
     notes = []
     for bar in section.bars:
         is_last = bar == section.bars[-1]
         lick = [(0, STEPS_PER_BAR, root + 12, 2.0)] if is_last else licks[(bar // 2) % 2]
         for step, length, midi, bend in lick:
-            start, end = clock.seconds(bar, step), clock.seconds(bar, step + length)
+            start, end = grid.seconds(bar, step), grid.seconds(bar, step + length)
             notes.append(Note(start, 0.97 * (end - start), midi, 0.9, bend_semitones=bend))
     return notes
 
@@ -334,17 +342,17 @@ def _lick(
     """One bar of (step, length, MIDI, bend): a walk over two octaves of the pentatonic."""
     height = int(rng.integers(2, 8))
     lick = []
-    for step, length, _ in _strokes(_choose(rng, _fitting(LEAD_RHYTHMS, swing))):
+    for step, length, _ in _onsets(_choose(rng, _fitting(LEAD_RHYTHMS, swing))):
         bend = float(rng.choice((0.0, 0.0, 1.0, 2.0))) if length >= 2 else 0.0
-        lick.append((step, length, root + key.pentatonic(height), bend))
+        lick.append((step, length, root + pentatonic(key, height), bend))
         height = int(np.clip(height + rng.choice((-2, -1, -1, 1, 1, 2)), 0, 10))
     return lick
 
 
-def _hook(section: Section, clock: Clock) -> list[Note]:
+def _hook(section: Section, grid: BeatGrid) -> list[Note]:
     """Two long notes a bar: the chord's root, then its fifth, high above the guitars."""
     return [
-        Note(clock.seconds(bar, step), clock.seconds(0, 7) - clock.seconds(0), midi, 0.8)
+        Note(grid.seconds(bar, step), grid.seconds(0, 7) - grid.seconds(0), midi, 0.8)
         for bar, chord in zip(section.bars, section.harmony, strict=True)
         for step, midi in (
             (0, lowest_at_least(chord.root, 67)),
@@ -353,14 +361,14 @@ def _hook(section: Section, clock: Clock) -> list[Note]:
     ]
 
 
-def _colour(section: Section, plan: Plan) -> list[Note]:
+def _colour(section: Section, sketch: Sketch) -> list[Note]:
     """Held organ chords, or a clean guitar picking through the chord."""
-    band, clock = plan.band, plan.clock
+    band, grid = sketch.band, sketch.grid
     if not _colour_plays(section.name, band):
         return []
     notes = []
     for bar, chord in zip(section.bars, section.harmony, strict=True):
-        start, bar_seconds = clock.seconds(bar), clock.seconds(1) - clock.seconds(0)
+        start, bar_seconds = grid.seconds(bar), grid.seconds(1) - grid.seconds(0)
         if band.colour == "organ":
             notes += [
                 Note(start, 0.97 * bar_seconds, lowest_at_least(chord.root + interval, 55), 0.8)
@@ -371,48 +379,48 @@ def _colour(section: Section, plan: Plan) -> list[Note]:
         tones = [*chord.intervals, 12, 12 + chord.intervals[1]][:4]
         # Picked strings ring into each other, as fingers stay down for half a bar.
         notes += [
-            Note(clock.seconds(bar, 2 * index), bar_seconds / 2, root + tones[tone], 0.8)
-            for index, tone in enumerate(plan.arpeggio)
+            Note(grid.seconds(bar, 2 * index), bar_seconds / 2, root + tones[tone], 0.8)
+            for index, tone in enumerate(sketch.arpeggio)
         ]
     return notes
 
 
-def _drums(section: Section, plan: Plan, rng: np.random.Generator) -> list[Hit]:
+def _drums(section: Section, sketch: Sketch, rng: np.random.Generator) -> list[Hit]:
     """Groove, timekeeping cymbal and ghost notes; a crash opens a section and a fill closes it."""
-    clock = plan.clock
-    groove = plan.grooves[section.name]
+    grid = sketch.grid
+    groove = sketch.grooves[section.name]
     loud = section.name in ("chorus", "solo")
     force = 1.0 if loud else 0.85
-    timekeeper = plan.band.timekeepers[loud]
+    timekeeper = sketch.band.timekeepers[loud]
     # At high tempi nobody rides eighths on a big cymbal.
-    cymbal_steps = 4 if timekeeper == "crash" or (clock.tempo_bpm > 140 and loud) else 2
-    fill = _choose(rng, SWUNG_FILLS if clock.swing else STRAIGHT_FILLS)
-    hits = [Hit(clock.seconds(section.first_bar), force, "crash")]
+    cymbal_steps = 4 if timekeeper == "crash" or (grid.tempo_bpm > 140 and loud) else 2
+    fill = _choose(rng, SWUNG_FILLS if grid.swing else STRAIGHT_FILLS)
+    hits = [Hit(grid.seconds(section.first_bar), force, "crash")]
     for bar in section.bars:
         fill_from = STEPS_PER_BAR - len(fill) if bar == section.bars[-1] else STEPS_PER_BAR
-        strokes = [(step, force, "kick") for step, _, _ in _strokes(groove.kick)]
-        strokes += [(step, force, "snare") for step, _, _ in _strokes(groove.snare)]
-        strokes += [
+        pattern = [(step, force, "kick") for step, _, _ in _onsets(groove.kick)]
+        pattern += [(step, force, "snare") for step, _, _ in _onsets(groove.snare)]
+        pattern += [
             (step, force * (0.8 if step % 4 == 0 else 0.55), timekeeper)
             for step in range(0, STEPS_PER_BAR, cymbal_steps)
         ]
-        strokes += [
+        pattern += [
             (step, 0.22 * force, "snare")
-            for step in range(2, STEPS_PER_BAR, 2 if clock.swing else 1)
+            for step in range(2, STEPS_PER_BAR, 2 if grid.swing else 1)
             if groove.snare[step] == "." and step % 4 and rng.random() < 0.08
         ]
         hits += [
-            Hit(clock.seconds(bar, step), velocity, drum)
-            for step, velocity, drum in strokes
+            Hit(grid.seconds(bar, step), velocity, drum)
+            for step, velocity, drum in pattern
             if step < fill_from or (drum == "kick" and step % 4 == 0)
         ]
     hits += [
         Hit(
-            clock.seconds(section.bars[-1], STEPS_PER_BAR - len(fill) + step),
+            grid.seconds(section.bars[-1], STEPS_PER_BAR - len(fill) + step),
             force * (0.7 + 0.3 * step / len(fill)),
             FILL_VOICES[symbol],
         )
-        for step, _, symbol in _strokes(fill)
+        for step, _, symbol in _onsets(fill)
         if symbol in FILL_VOICES
     ]
     return hits

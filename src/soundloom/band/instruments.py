@@ -1,10 +1,10 @@
 """Notes → samples. Each player takes its part and returns a dry, unlevelled ``(n_samples,)``.
 
 Strings follow the plucked string as Karplus & Strong (1983) and Jaffe & Smith (1983), both in
-Computer Music Journal 7(2), model it: harmonics shaped by where the string is plucked and heard,
-each dying at its own rate, the high ones first, and a little different at every pluck. Their
-delay loop is here written as the modes it rings with, which are in tune and free of aliasing at
-any sample rate.
+Computer Music Journal 7(2), model it: harmonics shaped by where the string is plucked and where
+its pick-up is, each dying at its own rate, the high ones first, and a little different at every
+pluck. Their delay loop is here written as the modes it rings with, which are in tune and free of
+aliasing at any sample rate.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from soundloom.band.synthesis import (
 )
 from soundloom.band.theory import midi_to_hz
 
-N_TAKES = 3  # recordings of each note or stroke, used in turn: no two in a row are the same
+N_TAKES = 3  # recordings of each note or hit, used in turn: no two in a row are the same
 RELEASE_SECONDS = 0.03
 BENT_OVERSAMPLING = 4  # so that a bent string can be read between its samples by straight lines
 
@@ -143,19 +143,19 @@ def play_lead(
     sample_rate_hz: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """A melody with bends and vibrato: each string is heard through a clock that runs unevenly."""
+    """A melody with bends and vibrato: each string is resampled at uneven times."""
     track = np.zeros(n_samples)
     n_release = round(RELEASE_SECONDS * sample_rate_hz)
     for note in notes:
         n_held = round(note.duration_seconds * sample_rate_hz)
         seconds = seconds_axis(n_held + n_release, sample_rate_hz)
-        # Time on the uneven clock is the integral of the pitch's ratio to the written one.
-        clock = np.cumsum(2.0 ** (_pitch_curve(note, seconds) / 12.0)) / sample_rate_hz
+        # Time within the string's sound is the integral of the pitch's ratio to the written one.
+        at_seconds = np.cumsum(2.0 ** (_pitch_curve(note, seconds) / 12.0)) / sample_rate_hz
         fine_hz = BENT_OVERSAMPLING * sample_rate_hz
-        n_fine = int(clock[-1] * fine_hz) + 2
+        n_fine = int(at_seconds[-1] * fine_hz) + 2
         bandlimited = replace(string, max_hz=min(string.max_hz, 0.4 * sample_rate_hz))
         ring = pluck(bandlimited, midi_to_hz(note.midi), n_fine, fine_hz, rng)
-        bent = np.interp(clock, seconds_axis(n_fine, fine_hz), ring)
+        bent = np.interp(at_seconds, seconds_axis(n_fine, fine_hz), ring)
         sound = note.velocity * released(bent, n_held, n_release)
         mix_in(track, sound, round(note.start_seconds * sample_rate_hz))
     return track
@@ -279,7 +279,7 @@ def cymbal(
 
 
 def drum_kit(kit: Kit) -> dict[str, Callable[[int, np.random.Generator], np.ndarray]]:
-    """Each voice of the kit as ``(sample_rate_hz, rng)`` → one stroke, as loud as in the kit."""
+    """Each voice of the kit as ``(sample_rate_hz, rng)`` → one hit, as loud as in the kit."""
     tone = kit.cymbal_hz
     return {
         "kick": lambda rate_hz, rng: 1.0 * kick(kit, rate_hz, rng),
@@ -297,7 +297,7 @@ def drum_kit(kit: Kit) -> dict[str, Callable[[int, np.random.Generator], np.ndar
 def play_drums(
     hits: Sequence[Hit], kit: Kit, n_samples: int, sample_rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The whole kit. Closing the hi-hat chokes it: an open hat ends where the next stroke falls."""
+    """The whole kit. Closing the hi-hat chokes it: an open hat ends where the next hit falls."""
     track = np.zeros(n_samples)
     voices = drum_kit(kit)
     n_release = round(RELEASE_SECONDS * sample_rate_hz)
@@ -306,10 +306,10 @@ def play_drums(
         same = [hit for hit in hits if hit.drum == drum]
         takes = [voices[drum](sample_rate_hz, rng) for _ in range(min(N_TAKES, len(same)))]
         for index, hit in enumerate(same):
-            stroke = takes[index % len(takes)]
+            sound = takes[index % len(takes)]
             if drum == "open hat":
                 later = (s - hit.start_seconds for s in hat_seconds if s > hit.start_seconds)
-                open_seconds = min(later, default=len(stroke) / sample_rate_hz)
-                stroke = released(stroke, round(open_seconds * sample_rate_hz), n_release)
-            mix_in(track, hit.velocity * stroke, round(hit.start_seconds * sample_rate_hz))
+                open_seconds = min(later, default=len(sound) / sample_rate_hz)
+                sound = released(sound, round(open_seconds * sample_rate_hz), n_release)
+            mix_in(track, hit.velocity * sound, round(hit.start_seconds * sample_rate_hz))
     return track

@@ -65,7 +65,7 @@ def _parts(song: Song, sample_rate_hz: int, rng: np.random.Generator) -> list[np
     lead = instruments.amplify(
         instruments.play_lead(song.lead, instruments.SINGING, *size, rng), amp, sample_rate_hz
     )
-    dotted_eighth_seconds = 0.75 * 60.0 / song.clock.tempo_bpm
+    dotted_eighth_seconds = 0.75 * 60.0 / song.grid.tempo_bpm
     play_colour = instruments.play_organ if song.band.colour == "organ" else instruments.play_clean
     return [
         instruments.play_drums(song.drums, song.band.kit, *size, rng),

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from soundloom.band.lineup import Band
-from soundloom.band.theory import Chord, Key
+from soundloom.band.theory import Chord
+from soundloom.common.pitch import Key
 
 BEATS_PER_BAR = 4
 STEPS_PER_BAR = 16
@@ -38,7 +39,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Hit:
-    """One stroke on a drum or cymbal: ``drum`` names a voice of ``instruments.drum_kit``."""
+    """One hit on a drum or cymbal: ``drum`` names a voice of ``instruments.drum_kit``."""
 
     start_seconds: float
     velocity: float
@@ -47,7 +48,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Section:
-    """A stretch of whole bars under one idea; ``harmony`` holds a chord for each bar."""
+    """A few whole bars under one idea; ``harmony`` holds a chord for each bar."""
 
     name: SectionName
     first_bar: int
@@ -60,7 +61,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Clock:
+class BeatGrid:
     """Bars and steps → seconds. The tempo never changes; only off-beats may swing."""
 
     tempo_bpm: float
@@ -82,7 +83,7 @@ class Song:
 
     band: Band
     key: Key
-    clock: Clock
+    grid: BeatGrid
     clip_seconds: float
     sections: tuple[Section, ...]
     left: tuple[Note, ...]
@@ -95,9 +96,9 @@ class Song:
     @property
     def beat_seconds(self) -> list[float]:
         """The beat grid, before the players' human timing."""
-        beat = 60.0 / self.clock.tempo_bpm
-        n_beats = math.ceil((self.clip_seconds - self.clock.lead_in_seconds) / beat)
-        return [self.clock.lead_in_seconds + index * beat for index in range(n_beats)]
+        beat = 60.0 / self.grid.tempo_bpm
+        n_beats = math.ceil((self.clip_seconds - self.grid.lead_in_seconds) / beat)
+        return [self.grid.lead_in_seconds + index * beat for index in range(n_beats)]
 
     def truth(self) -> dict[str, Any]:
         """Tempo, key, beats, chords and sections, in JSON types; times in s within the clip."""
@@ -105,7 +106,7 @@ class Song:
                 for bar, chord in zip(section.bars, section.harmony, strict=True)]  # fmt: skip
         changes = [next(same) for _, same in itertools.groupby(bars, key=lambda entry: entry[1])]
         return {
-            "tempo_bpm": self.clock.tempo_bpm,
+            "tempo_bpm": self.grid.tempo_bpm,
             "key": self.key.name,
             "beat_seconds": [round(second, 4) for second in self.beat_seconds],
             "chords": self._spans([(bar, {"chord": chord.name}) for bar, chord in changes]),
@@ -114,7 +115,7 @@ class Song:
 
     def _spans(self, marks: Sequence[tuple[int, dict[str, str]]]) -> list[dict[str, Any]]:
         """Each mark lasts until the next one's bar; the last until the clip ends."""
-        starts = [self.clock.seconds(bar) for bar, _ in marks]
+        starts = [self.grid.seconds(bar) for bar, _ in marks]
         ends = [*starts[1:], self.clip_seconds]
         return [
             {"start_seconds": round(start, 4), "end_seconds": round(min(end, ends[-1]), 4), **what}

@@ -181,5 +181,5 @@ def active_rms(x: np.ndarray, sample_rate_hz: int) -> float:
     block = round(0.1 * sample_rate_hz)
     padded = np.concatenate([x, np.zeros(-len(x) % block)])
     powers = np.mean(padded.reshape(-1, block) ** 2, axis=1)
-    heard = powers[powers > 1e-4 * powers.max(initial=0.0)]
-    return float(np.sqrt(heard.mean())) if len(heard) else 0.0
+    sounding = powers[powers > 1e-4 * powers.max(initial=0.0)]
+    return float(np.sqrt(sounding.mean())) if len(sounding) else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PITCH_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+from soundloom.common.pitch import PITCH_NAMES, Key
 
 SCALES = {
     "minor": (0, 2, 3, 5, 7, 8, 10),
@@ -47,42 +47,33 @@ class Chord:
         return CHORD_INTERVALS[self.quality]
 
 
-@dataclass(frozen=True)
-class Key:
-    """``tonic`` is a pitch class (0 = C); ``mode`` one of :data:`SCALES`."""
+def power_chord(key: Key, degree_semitones: int) -> Chord:
+    """Root and fifth on ``degree_semitones`` above the tonic."""
+    return Chord((key.tonic + degree_semitones) % 12, "5")
 
-    tonic: int
-    mode: str
 
-    @property
-    def name(self) -> str:
-        """Tonic and mode: "E minor"."""
-        return f"{PITCH_NAMES[self.tonic]} {self.mode}"
+def triad(key: Key, degree_semitones: int) -> Chord:
+    """The triad the scale has there; a power chord where its fifth would be diminished."""
+    scale = SCALES[key.mode]
+    if (degree_semitones + 7) % 12 not in scale:
+        return power_chord(key, degree_semitones)
+    quality = "" if (degree_semitones + 4) % 12 in scale else "m"
+    return Chord((key.tonic + degree_semitones) % 12, quality)
 
-    def power_chord(self, degree_semitones: int) -> Chord:
-        """Root and fifth on ``degree_semitones`` above the tonic."""
-        return Chord((self.tonic + degree_semitones) % 12, "5")
 
-    def triad(self, degree_semitones: int) -> Chord:
-        """The triad the scale has there; a power chord where its fifth would be diminished."""
-        scale = SCALES[self.mode]
-        if (degree_semitones + 7) % 12 not in scale:
-            return self.power_chord(degree_semitones)
-        quality = "" if (degree_semitones + 4) % 12 in scale else "m"
-        return Chord((self.tonic + degree_semitones) % 12, quality)
+def pentatonic(key: Key, step: int) -> int:
+    """Semitones above the tonic of the ``step``-th pentatonic note (5 is an octave up)."""
+    octave, index = divmod(step, 5)
+    return 12 * octave + PENTATONICS[key.mode][index]
 
-    def pentatonic(self, step: int) -> int:
-        """Semitones above the tonic of the ``step``-th pentatonic note (5 is an octave up)."""
-        octave, index = divmod(step, 5)
-        return 12 * octave + PENTATONICS[self.mode][index]
 
-    def scale_step_below(self, midi: int) -> int:
-        """The nearest scale note under ``midi``: the passing note that leads up to it."""
-        return next(
-            note
-            for note in range(midi - 1, midi - 4, -1)
-            if (note - self.tonic) % 12 in SCALES[self.mode]
-        )
+def scale_step_below(key: Key, midi: int) -> int:
+    """The nearest scale note under ``midi``: the passing note that leads up to it."""
+    return next(
+        note
+        for note in range(midi - 1, midi - 4, -1)
+        if (note - key.tonic) % 12 in SCALES[key.mode]
+    )
 
 
 def lowest_at_least(pitch_class: int, lowest_midi: int) -> int:
