@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from recordings import music, write_recording
-from soundloom import audio
+from soundloom.audio import files
 from soundloom.audio.files import read_audio, read_mix, write_audio
 from soundloom.audio.samples import is_silent, limited, resample, within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
@@ -39,7 +39,7 @@ def test_a_sine_keeps_its_frequency_level_and_length_at_another_rate(
     assert samples.shape == (44_100,)
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     assert np.argmax(spectrum) == 2000  # bins are 0.5 Hz wide
-    # Away from the ends, where resampling hears the silence outside.
+    # Away from the ends, where resampling also averages the silence outside.
     np.testing.assert_allclose(samples[2000:-2000], sine(1000, 2, 22_050)[2000:-2000], atol=1e-3)
 
 
@@ -66,7 +66,7 @@ def test_reading_in_blocks_gives_what_reading_at_once_gives(
 ) -> None:
     path = write_recording(tmp_path / "long.flac", music(5, 44_100), 44_100, 2)
     at_once = read_audio(path, 22_050)
-    monkeypatch.setattr(audio, "BLOCK_VALUES", 2_000)
+    monkeypatch.setattr(files, "BLOCK_VALUES", 2_000)
     np.testing.assert_array_equal(read_audio(path, 22_050), at_once)
     np.testing.assert_allclose(resample(music(5, 44_100), 44_100, 22_050), at_once, atol=1e-4)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from soundloom.audio.levels import peak_dbfs, rms_dbfs
-from soundloom.spectral.movement import frame_change
 
 
 def test_a_full_scale_sine() -> None:
@@ -18,8 +17,3 @@ def test_a_full_scale_sine() -> None:
 
 def test_silence_has_a_finite_level() -> None:
     assert peak_dbfs(np.zeros(10)) == rms_dbfs(np.zeros(10)) == -200.0
-
-
-def test_frame_change() -> None:
-    assert frame_change(np.ones((5, 3))) == 0.0
-    assert frame_change(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.5]])) == pytest.approx(0.375)

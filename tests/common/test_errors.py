@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 _PRINTS_A_LOT = """
-from soundloom.errors import run_or_exit
+from soundloom.common.errors import run_or_exit
 run_or_exit(lambda: [print("clip", number) for number in range(100_000)])
 """
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.folders import FrameFolder
 from soundloom.common.io import (
     folder_written_aside,
     read_array,
+    read_arrays,
     read_json,
     read_rows,
     write_array,
+    write_arrays,
     write_json,
     write_rows,
     write_text,
@@ -104,18 +105,18 @@ def test_arrays_are_mapped_and_never_unpickled(tmp_path: Path) -> None:
         read_array(tmp_path / "none.npy")
 
 
-def test_frames_keep_their_precision(tmp_path: Path) -> None:
-    folder = FrameFolder(tmp_path)
-    frames = np.random.default_rng(0).uniform(0, 1, (10, 4)).astype(np.float32)
-    folder.write("clip", frames)
-    assert folder.read("clip").dtype == np.float16
-    # Half a step of 2**-11 at most: 0.02 dB of a range of 80 dB.
-    np.testing.assert_allclose(folder.read("clip"), frames, atol=2**-12)
-
-
-def test_more_clips_than_file_descriptors(tmp_path: Path) -> None:
-    folder = FrameFolder(tmp_path)
-    for number in range(300):
-        folder.write(f"clip{number}", np.zeros((1, 1)))
-        folder.read(f"clip{number}")
-    assert folder.read.cache_info().currsize <= 256
+def test_named_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"one": np.arange(3), "two": np.zeros((2, 2), np.float32)})
+    found = read_arrays(path)
+    assert list(found) == ["one", "two"]
+    np.testing.assert_array_equal(found["one"], [0, 1, 2])
+    assert found["two"].dtype == np.float32
+    written = path.read_bytes()
+    write_arrays(path, found)
+    assert path.read_bytes() == written
+    path.write_bytes(b"half")
+    with pytest.raises(SoundloomError, match=r"a\.npz: not a \.npz of arrays"):
+        read_arrays(path)
+    with pytest.raises(SoundloomError, match="no such file"):
+        read_arrays(tmp_path / "none.npz")

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src"
+from params import REPOSITORY
+
+SOURCE = REPOSITORY / "src"
 START = """
 import os, sys
-from soundloom.runtime import start_keras
+from soundloom.common.keras_setup import start_keras
 assert "keras" not in sys.modules
 start_keras(seed=5, threads=3)
 import keras

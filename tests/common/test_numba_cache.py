@@ -6,21 +6,20 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from params import REPOSITORY
 
 # Everything that hears or makes audio with librosa.
 PIPELINE = """
 from signals import RATE_HZ, clicks, sine
-from soundloom.config import load_config
-from soundloom.evaluation import describe
-from soundloom.explore import look_at
-from soundloom.metrics.log_mel import log_mel
-from soundloom.spectrogram import FrameCodec
-from soundloom.tagger import Tagger
+from params import small_config
+from soundloom.evaluation.features import describe
+from soundloom.evaluation.metrics.log_mel import log_mel
+from soundloom.evaluation.tagger import Tagger
+from soundloom.explore.look import look_at
+from soundloom.spectral.codec import FrameCodec
 
-config = load_config()
+config = small_config()
 samples = 0.5 * clicks(120.0, 6.0)[0] + 0.2 * sine(220.0, 6.0)
 describe(samples, RATE_HZ)
 log_mel(samples, RATE_HZ)
@@ -37,7 +36,7 @@ def compiled(*command: str) -> set[str]:
     environment = {
         **os.environ,
         "NUMBA_DEBUG_CACHE": "1",
-        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tests")),
+        "PYTHONPATH": os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tests/helpers")),
     }
     run = [sys.executable, *command]
     told = subprocess.run(

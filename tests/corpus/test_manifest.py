@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from soundloom.corpus.files import read_manifest, write_manifest
 from soundloom.corpus.manifest import Clip, Manifest, Rejected
 
 RIFF = {"tempo_bpm": 120.0, "key": "E minor"}
@@ -33,5 +34,5 @@ def test_truths_are_of_what_comes_from_clips_that_are_known(manifest: Manifest) 
 
 
 def test_a_manifest_read_back_is_the_same(manifest: Manifest, tmp_path: Path) -> None:
-    manifest.save(tmp_path / "manifest.json")
-    assert Manifest.load(tmp_path / "manifest.json") == manifest
+    write_manifest(tmp_path / "manifest.json", manifest)
+    assert read_manifest(tmp_path / "manifest.json") == manifest

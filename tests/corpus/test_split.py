@@ -11,19 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projects import REPOSITORY
 from soundloom.common.errors import SoundloomError
-from soundloom.config import load_config
+from soundloom.corpus.config import SplitConfig
+from soundloom.corpus.files import read_split, write_split
 from soundloom.corpus.manifest import Clip
-from soundloom.corpus.split import Segment, load_split, save_split, split_clips
-from soundloom.pairs.config import PairsConfig
+from soundloom.corpus.split import Segment, parse_segment_name, split_clips
 
 RATE_HZ = 1000
-PAIRS = load_config(REPOSITORY / "params.yaml").pairs
 
 
-def pairs_config(**changes: Any) -> PairsConfig:
-    return PAIRS.model_copy(update=changes)
+def split_config(**changes: Any) -> SplitConfig:
+    values: dict[str, Any] = {
+        "by": "recording",
+        "validation_fraction": 0.1,
+        "test_fraction": 0.15,
+        "guard_seconds": 1.0,
+        "seed": 0,
+    }
+    return SplitConfig.model_validate(values | changes)
 
 
 def make_clips(n_recordings: int, clips_each: int = 2, n_artists: int = 4) -> list[Clip]:
@@ -42,13 +47,13 @@ def make_clips(n_recordings: int, clips_each: int = 2, n_artists: int = 4) -> li
     ]
 
 
-@pytest.mark.parametrize("split_by", ["artist", "recording"])
+@pytest.mark.parametrize("by", ["artist", "recording"])
 @given(n_recordings=st.integers(4, 40), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
-def test_groups_never_straddle_parts(split.by: str, n_recordings: int, seed: int) -> None:
+def test_groups_never_straddle_parts(by: str, n_recordings: int, seed: int) -> None:
     clips = make_clips(n_recordings)
-    segments = split_clips(clips, pairs_config(split_by=split_by, split_seed=seed), 0)
-    group = {clip.name: getattr(clip, split_by) for clip in clips}
+    segments = split_clips(clips, split_config(by=by, seed=seed), 0)
+    group = {clip.name: getattr(clip, by) for clip in clips}
     parts = defaultdict(set)
     for segment in segments:
         parts[group[segment.clip]].add(segment.part)
@@ -58,9 +63,7 @@ def test_groups_never_straddle_parts(split.by: str, n_recordings: int, seed: int
 
 
 def test_shares_of_recordings() -> None:
-    segments = split_clips(
-        make_clips(40), pairs_config(split_by="recording", test_fraction=0.1), 0
-    )
+    segments = split_clips(make_clips(40), split_config(by="recording", test_fraction=0.1), 0)
     count = {
         part: sum(segment.part == part for segment in segments)
         for part in ("train", "validation", "test")
@@ -70,17 +73,17 @@ def test_shares_of_recordings() -> None:
 
 def test_a_seed_gives_the_same_split_and_another_another() -> None:
     clips = make_clips(20)
-    for split_by in ("recording", "time"):
-        first = split_clips(clips, pairs_config(split_by=split_by), 100)
-        assert split_clips(clips, pairs_config(split_by=split_by), 100) == first
-        assert split_clips(clips, pairs_config(split_by=split_by, split_seed=1), 100) != first
+    for by in ("recording", "time"):
+        first = split_clips(clips, split_config(by=by), 100)
+        assert split_clips(clips, split_config(by=by), 100) == first
+        assert split_clips(clips, split_config(by=by, seed=1), 100) != first
 
 
 @given(seed=st.integers(0, 2**32 - 1), guard=st.integers(0, 2000))
 @settings(max_examples=30, deadline=None)
 def test_in_time_parts_keep_their_distance(seed: int, guard: int) -> None:
     clips = make_clips(3, clips_each=4)
-    segments = split_clips(clips, pairs_config(split_by="time", split_seed=seed), guard)
+    segments = split_clips(clips, split_config(by="time", seed=seed), guard)
     offset = {clip.name: (clip.recording, clip.offset_samples) for clip in clips}
     used = defaultdict(list)
     for segment in segments:
@@ -99,9 +102,7 @@ def test_in_time_parts_keep_their_distance(seed: int, guard: int) -> None:
 
 
 def test_shares_in_time() -> None:
-    segments = split_clips(
-        make_clips(5, 4), pairs_config(split_by="time", test_fraction=0.1), 1000
-    )
+    segments = split_clips(make_clips(5, 4), split_config(by="time", test_fraction=0.1), 1000)
     total = 5 * 4 * 30 * RATE_HZ
     for part in ("validation", "test"):
         held_out = sum(segment.n_samples for segment in segments if segment.part == part)
@@ -110,17 +111,22 @@ def test_shares_in_time() -> None:
 
 def test_too_few_to_keep_apart() -> None:
     with pytest.raises(SoundloomError, match=r"the corpus has 2 recording.*split.by: time"):
-        split_clips(make_clips(2), pairs_config(split_by="recording", test_fraction=0.1), 0)
+        split_clips(make_clips(2), split_config(by="recording", test_fraction=0.1), 0)
 
 
 def test_unknown_artists_cannot_be_kept_apart() -> None:
     (first, *others) = make_clips(5)
     nameless = Clip(**{**first.__dict__, "artist": None})
     with pytest.raises(SoundloomError, match="artist of 'song 0' is not known"):
-        split_clips([nameless, *others], pairs_config(split_by="artist"), 0)
+        split_clips([nameless, *others], split_config(by="artist"), 0)
 
 
 def test_a_split_survives_its_file(tmp_path: Path) -> None:
     segments = [Segment("rock.00000", 0, 10, "train"), Segment("rock.00001", 5, 9, "test")]
-    save_split(tmp_path / "split.json", segments)
-    assert load_split(tmp_path / "split.json") == segments
+    write_split(tmp_path / "split.json", segments)
+    assert read_split(tmp_path / "split.json") == segments
+
+
+def test_a_segments_name_says_where_it_begins() -> None:
+    segment = Segment("rock@home.00003", 4410, 9000, "test")
+    assert parse_segment_name(segment.name) == ("rock@home.00003", 4410)

@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projects import REPOSITORY
 from soundloom.common.errors import SoundloomError
-from soundloom.common.folders import FrameFolder, PairsFolder
-from soundloom.config import load_config
 from soundloom.corpus.split import Segment
-from soundloom.pairs.batches import open_batches, write_shards
+from soundloom.pairs.config import PairsConfig
+from soundloom.pairs.files import PairsFolder
 from soundloom.pairs.windows import (
     WindowBatches,
     epoch_order,
@@ -23,11 +21,11 @@ from soundloom.pairs.windows import (
     mean_frame,
     segment_frames,
 )
+from soundloom.spectral.files import FrameFolder
 
 HOP = 256
-PAIRS = load_config(REPOSITORY / "params.yaml").pairs.model_copy(
-    update={"window_frames": 8, "step_frames": 4, "shard_windows": 10}
-)
+SHARD_WINDOWS = 10
+PAIRS = PairsConfig(window_frames=8, step_frames=4, format="npy")
 
 
 def segment(start_frame: int, end_frame: int, clip: str = "a", part: str = "train") -> Segment:
@@ -39,7 +37,7 @@ def test_frames_of_a_segment_are_centred_within_it() -> None:
     assert list(segment_frames(Segment("a", 1, 1023, "train"), HOP)) == [1, 2, 3]
 
 
-def test_windows_of_one_stretch() -> None:
+def test_windows_of_one_segment() -> None:
     # Frames 10 to 30 hold windows of 9 that start at 10, 14, 18 and 22.
     index = index_windows([segment(10, 30)], "train", ["a"], HOP, PAIRS)
     assert index.dtype == np.int32
@@ -48,7 +46,7 @@ def test_windows_of_one_stretch() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 60)), min_size=1, max_size=5))
 @settings(max_examples=50, deadline=None)
-def test_windows_stay_within_their_stretch(spans: list[tuple[int, int]]) -> None:
+def test_windows_stay_within_their_segment(spans: list[tuple[int, int]]) -> None:
     segments = [
         segment(start, start + length, clip=f"clip {number}")
         for number, (start, length) in enumerate(spans)
@@ -86,7 +84,12 @@ def make_batches(seed: int | None = 0, n_clips: int = 3) -> WindowBatches:
     segments = [segment(0, 59, clip=str(number)) for number in range(n_clips)]
     index = index_windows(segments, "train", [str(n) for n in range(n_clips)], HOP, PAIRS)
     return WindowBatches(
-        clips.__getitem__, index, window_frames=8, batch_size=16, shard_windows=10, seed=seed
+        clips.__getitem__,
+        index,
+        window_frames=8,
+        batch_size=16,
+        shard_windows=SHARD_WINDOWS,
+        seed=seed,
     )
 
 
@@ -117,29 +120,32 @@ def test_mean_frame() -> None:
 
 def write_corpus(
     folder: Path, *, n_clips: int, n_frames: int, n_bins: int, format: str
-) -> tuple[FrameFolder, PairsFolder]:
+) -> PairsFolder:
     """Frames and pairs on disk as the stages write them."""
-    frames, pairs = FrameFolder(folder / "spectrogram"), PairsFolder(folder / "pairs")
+    frames = FrameFolder(folder / "spectrogram")
     names = [f"clip{number}" for number in range(n_clips)]
     rng = np.random.default_rng(0)
     for name in names:
         frames.write(name, rng.uniform(0, 1, (n_frames, n_bins)))
     segments = [segment(0, n_frames - 1, clip=name) for name in names]
     index = index_windows(segments, "train", names, HOP, PAIRS)
-    pairs.write(names, {"train": index}, window_frames=8, shard_windows=10, format=format)
-    if format == "tfrecord":
-        write_shards(frames, pairs, "train")
-    return frames, pairs
+    pairs = PairsFolder(folder / "pairs", frames.read)
+    pairs.write(
+        names,
+        {"train": index},
+        window_frames=PAIRS.window_frames,
+        format=format,
+        shard_windows=SHARD_WINDOWS,
+    )
+    return pairs
 
 
 @pytest.mark.parametrize("seed", [None, 3])
 def test_both_formats_give_the_same_batches(tmp_path: Path, seed: int | None) -> None:
     found = []
     for format in ("npy", "tfrecord"):
-        frames, pairs = write_corpus(
-            tmp_path / format, n_clips=3, n_frames=60, n_bins=5, format=format
-        )
-        batches = open_batches(frames, pairs, "train", batch_size=16, seed=seed)
+        pairs = write_corpus(tmp_path / format, n_clips=3, n_frames=60, n_bins=5, format=format)
+        batches = pairs.batches("train", batch_size=16, seed=seed)
         assert len(batches) == 3
         found.append([batch for epoch in (0, 1) for batch in batches.epoch(epoch)])
     shards = sorted(path.name for path in (tmp_path / "tfrecord" / "pairs").glob("*.tfrecord"))
@@ -159,11 +165,11 @@ def test_tfrecord_shards_are_byte_stable(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     peaks = []
     for n_clips in (4, 40):
-        frames, pairs = write_corpus(
+        pairs = write_corpus(
             tmp_path / str(n_clips), n_clips=n_clips, n_frames=400, n_bins=128, format="npy"
         )
         tracemalloc.start()
-        for _ in open_batches(frames, pairs, "train", batch_size=16, seed=0).epoch(0):
+        for _ in pairs.batches("train", batch_size=16, seed=0).epoch(0):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -172,11 +178,21 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
 
 
 def test_pairs_on_disk_are_indices_not_copies(tmp_path: Path) -> None:
-    _, pairs = write_corpus(tmp_path, n_clips=1, n_frames=2584, n_bins=128, format="npy")
-    assert sum(path.stat().st_size for path in pairs.folder.iterdir()) < 20_000
+    write_corpus(tmp_path, n_clips=1, n_frames=2584, n_bins=128, format="npy")
+    assert sum(path.stat().st_size for path in (tmp_path / "pairs").iterdir()) < 20_000
 
 
-def test_a_part_without_windows_is_told(tmp_path: Path) -> None:
-    frames, pairs = write_corpus(tmp_path, n_clips=1, n_frames=5, n_bins=4, format="npy")
+def test_what_pairs_are_is_written_beside_them(tmp_path: Path) -> None:
+    pairs = write_corpus(tmp_path, n_clips=2, n_frames=60, n_bins=5, format="npy")
+    assert pairs.description() == {
+        "format": "npy",
+        "window_frames": 8,
+        "shard_windows": SHARD_WINDOWS,
+        "n_windows": {"train": 26},
+        "clips": ["clip0", "clip1"],
+    }
+
+
+def test_a_part_without_windows_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SoundloomError, match=r"the train part holds no window .*\(8\) frames"):
-        open_batches(frames, pairs, "train", batch_size=4, seed=0)
+        write_corpus(tmp_path, n_clips=1, n_frames=5, n_bins=4, format="npy")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recordings import music
 from signals import RATE_HZ, sine
-from soundloom.spectral.phase import griffin_lim, random_phases, tonal_phases
+from soundloom.spectral.phase import griffin_lim, tonal_phases
 
 N_FFT, HOP = 1024, 256
 
@@ -20,12 +20,13 @@ def stft(samples: np.ndarray) -> np.ndarray:
 
 
 def recovered(samples: np.ndarray, start: str, n_iterations: int) -> np.ndarray:
-    magnitudes, rng = np.abs(stft(samples)), np.random.default_rng(0)
+    magnitudes = np.abs(stft(samples))
     if start == "tones":
-        phases = tonal_phases(magnitudes, N_FFT, HOP, rng)
+        phases = tonal_phases(magnitudes, N_FFT, HOP)
     else:
-        phases = random_phases(magnitudes, rng)
-    return griffin_lim(magnitudes, phases, N_FFT, HOP, n_iterations=n_iterations, momentum=0.0)
+        rng = np.random.default_rng(0)
+        phases = rng.uniform(0.0, 2.0 * np.pi, magnitudes.shape).astype(np.float32)
+    return griffin_lim(magnitudes, phases, N_FFT, HOP, n_iterations=n_iterations)
 
 
 def error(samples: np.ndarray, other: np.ndarray) -> float:
@@ -50,7 +51,7 @@ def test_a_sine_comes_back_at_once_but_for_its_phase(frequency_hz: float) -> Non
 def test_a_frame_turns_a_tone_by_its_frequency() -> None:
     frequency_hz = 20.25 * RATE_HZ / N_FFT
     magnitudes = np.abs(stft(sine(frequency_hz)))
-    phases = tonal_phases(magnitudes, N_FFT, HOP, np.random.default_rng(0))[20, 10:100]
+    phases = tonal_phases(magnitudes, N_FFT, HOP)[20, 10:100]
     turns = np.angle(np.exp(1j * np.diff(phases)))
     wanted = 2 * np.pi * frequency_hz * HOP / RATE_HZ
     np.testing.assert_allclose(np.angle(np.exp(1j * (turns - wanted))), 0.0, atol=0.03)
@@ -58,14 +59,12 @@ def test_a_frame_turns_a_tone_by_its_frequency() -> None:
 
 def test_neighbours_in_a_tone_are_half_a_turn_apart() -> None:
     real = np.angle(stft(sine(20.25 * RATE_HZ / N_FFT)))[19:22, 50]
-    found = tonal_phases(
-        np.abs(stft(sine(20.25 * RATE_HZ / N_FFT))), N_FFT, HOP, np.random.default_rng(0)
-    )[19:22, 50]
+    found = tonal_phases(np.abs(stft(sine(20.25 * RATE_HZ / N_FFT))), N_FFT, HOP)[19:22, 50]
     for phases in (real, found):
         np.testing.assert_allclose(np.cos(np.diff(phases)), -1.0, atol=0.02)
 
 
-def test_tones_are_a_better_start_than_chance() -> None:
+def test_tones_are_a_better_start_than_random_phases() -> None:
     samples = music(4, RATE_HZ)
     errors = {
         (start, rounds): error(samples, recovered(samples, start, rounds))
@@ -76,22 +75,10 @@ def test_tones_are_a_better_start_than_chance() -> None:
     assert errors["tones", 8] < errors["tones", 0] < errors["random", 0]
 
 
-def test_momentum_comes_nearer_in_as_many_rounds() -> None:
-    magnitudes = np.abs(stft(music(4, RATE_HZ)))
-    phases = random_phases(magnitudes, np.random.default_rng(0))
-    slow, fast = (
-        griffin_lim(magnitudes, phases, N_FFT, HOP, n_iterations=32, momentum=momentum)
-        for momentum in (0.0, 0.99)
-    )
-    assert error(music(4, RATE_HZ), fast) < 0.9 * error(music(4, RATE_HZ), slow)
-
-
 def test_true_phases_are_left_alone() -> None:
     samples = music(2, RATE_HZ)
     spectrum = stft(samples)
-    back = griffin_lim(
-        np.abs(spectrum), np.angle(spectrum), N_FFT, HOP, n_iterations=4, momentum=0.0
-    )
+    back = griffin_lim(np.abs(spectrum), np.angle(spectrum), N_FFT, HOP, n_iterations=4)
     # The last frames' windows reach beyond the samples that the others make.
     inner = slice(0, len(back) - 4 * N_FFT)
     np.testing.assert_allclose(back[inner], samples[inner], atol=1e-4)
@@ -100,9 +87,9 @@ def test_true_phases_are_left_alone() -> None:
 @pytest.mark.parametrize("level", [0.0, 0.5])
 def test_frames_without_a_peak_are_no_trouble(level: float) -> None:
     flat = np.full((N_FFT // 2 + 1, 20), level, np.float32)
-    phases = tonal_phases(flat, N_FFT, HOP, np.random.default_rng(0))
+    phases = tonal_phases(flat, N_FFT, HOP)
     assert np.isfinite(phases).all()
-    samples = griffin_lim(flat, phases, N_FFT, HOP, n_iterations=2, momentum=0.99)
+    samples = griffin_lim(flat, phases, N_FFT, HOP, n_iterations=2)
     assert np.isfinite(samples).all()
     assert (np.abs(samples).max() > 0) == (level > 0)
 
@@ -113,8 +100,7 @@ def test_any_magnitudes_have_finite_phases(seed: int, n_fft: int) -> None:
     levels = [0.0, 1e-12, 0.3, 0.3000001]
     magnitudes = np.random.default_rng(seed).choice(levels, (n_fft // 2 + 1, 12))
     phases, again = (
-        tonal_phases(magnitudes.astype(np.float32), n_fft, n_fft // 4, np.random.default_rng(seed))
-        for _ in range(2)
+        tonal_phases(magnitudes.astype(np.float32), n_fft, n_fft // 4) for _ in range(2)
     )
     assert phases.shape == magnitudes.shape
     assert np.isfinite(phases).all()

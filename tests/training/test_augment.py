@@ -10,7 +10,7 @@ import pytest
 from soundloom.config import Config
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.spectrogram import bin_frequencies_hz
-from soundloom.training.augment import Augment, shift_pitch, smooth_curve, stretch
+from soundloom.training.augment import Augment, shift_pitch, smooth_curve, time_stretch
 from soundloom.training.config import AugmentConfig
 
 RATE_HZ = 22_050
@@ -82,11 +82,11 @@ def test_a_line_moved_there_and_back_is_as_sharp_as_before(config: Config) -> No
         assert np.abs(back - line).max() < 0.03
 
 
-def test_stretch_meets_frames_at_another_speed() -> None:
+def test_a_time_stretch_reads_frames_at_another_speed() -> None:
     window = np.arange(100.0)[:, None]
-    np.testing.assert_array_equal(stretch(window, 1.0, 10, 0.0)[:, 0], np.arange(10))
-    np.testing.assert_array_equal(stretch(window, 2.0, 10, 1.0)[:, 0], np.arange(81, 100, 2))
-    np.testing.assert_array_equal(stretch(window, 0.5, 4, 0.0)[:, 0], [0, 0, 1, 2])
+    np.testing.assert_array_equal(time_stretch(window, 1.0, 10, 0.0)[:, 0], np.arange(10))
+    np.testing.assert_array_equal(time_stretch(window, 2.0, 10, 1.0)[:, 0], np.arange(81, 100, 2))
+    np.testing.assert_array_equal(time_stretch(window, 0.5, 4, 0.0)[:, 0], [0, 0, 1, 2])
 
 
 @pytest.mark.parametrize("scaler", ["global", "per_bin"])
@@ -104,7 +104,7 @@ def test_gain_is_a_gain(config: Config, scaler: str, amplitude: str) -> None:
         assert 0.1 < abs(gains.mean()) <= 6.0
 
 
-def test_what_is_too_quiet_to_tell_stays_so(config: Config) -> None:
+def test_what_lies_at_the_floor_stays_there(config: Config) -> None:
     windows = WINDOWS.copy()
     windows[:, :, 10:20] = 0.0
     limits = only(config, gain_db=20.0, eq_db=6.0)

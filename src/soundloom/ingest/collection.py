@@ -17,8 +17,9 @@ class Recording:
 
     ``load(sample_rate_hz)`` returns ``(n_samples,)`` float32 mono in [-1, 1] and raises
     :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
-    worker processes. ``name`` is unique within the source and the same on every machine (a relative path, a title).
-    ``truth`` is what the source knows of the music (tempo, key, chords), in JSON types.
+    worker processes. ``name`` is unique within the source and the same on every machine (a relative
+    path, a title). ``truth`` is what the source knows of the music (tempo, key, chords), in JSON
+    types.
     """
 
     name: str
