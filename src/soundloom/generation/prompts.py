@@ -1,17 +1,15 @@
-"""What continuations begin from: held-out audio of the corpus, or a file of the user's."""
+"""What continuations begin from: places in held-out audio, or the end of a recording."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import RAW_FOLDER
+from soundloom.common.evenly import evenly_spaced
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
 
@@ -53,14 +51,15 @@ def choose_prompts(
         longest = max((segment.n_samples for segment in segments), default=0)
         raise SoundloomError(
             f"generate.prompt_seconds asks for {prompt_samples} samples, but the longest held-out "
-            f"segment has {longest}; ask for less or raise pairs.test_fraction"
+            f"segment has {longest}; ask for less or raise split.test_fraction"
         )
-    spread = n_prompts < len(pool)
+    chosen = evenly_spaced(len(pool), n_prompts)
     n_rounds = math.ceil(n_prompts / len(pool))
     places = []
     for number in range(n_prompts):
-        segment = pool[number * len(pool) // n_prompts] if spread else pool[number % len(pool)]
-        round_number = 0 if spread else number // len(pool)
+        # With more prompts than segments, each segment is used again, further on.
+        round_number, position = divmod(number, len(chosen))
+        segment = pool[chosen[position]]
         spare = segment.n_samples - prompt_samples
         latest_start = spare - wanted_samples if spare > wanted_samples else spare // 2
         start = latest_start * (2 * round_number + 1) // (2 * n_rounds)
@@ -75,29 +74,21 @@ def choose_prompts(
     return places
 
 
-def read_held_out(
-    places: Sequence[Place], clips: Mapping[str, Clip], sample_rate_hz: int
-) -> list[Prompt]:
-    """Read the prompts at ``places``, and what followed them, from the corpus's clips."""
-    prompts = []
-    for place in places:
-        clip = clips[place.clip]
-        samples = read_audio(RAW_FOLDER / clip.file, sample_rate_hz)
-        middle = place.start_sample + place.n_samples
-        prompts.append(
-            Prompt(
-                samples[place.start_sample : middle],
-                samples[middle : middle + place.n_following] if place.n_following else None,
-                clip.recording,
-                clip.name,
-                (clip.offset_samples + place.start_sample) / sample_rate_hz,
-            )
-        )
-    return prompts
+def held_out_prompt(place: Place, clip: Clip, samples: np.ndarray, sample_rate_hz: int) -> Prompt:
+    """The prompt at ``place``, and what followed it, in the audio of its clip, ``(n_samples,)``."""
+    middle = place.start_sample + place.n_samples
+    return Prompt(
+        samples[place.start_sample : middle],
+        samples[middle : middle + place.n_following] if place.n_following else None,
+        clip.recording,
+        clip.name,
+        (clip.offset_samples + place.start_sample) / sample_rate_hz,
+    )
 
 
-def read_own(path: Path, prompt_seconds: float, sample_rate_hz: int) -> Prompt:
-    """Read the last ``prompt_seconds`` of an audio file: a continuation goes on from its end."""
-    samples = read_audio(path, sample_rate_hz)
+def prompt_from_end(
+    name: str, samples: np.ndarray, prompt_seconds: float, sample_rate_hz: int
+) -> Prompt:
+    """The last ``prompt_seconds`` of a recording: a continuation goes on from its end."""
     start = max(len(samples) - round(prompt_seconds * sample_rate_hz), 0)
-    return Prompt(samples[start:], None, path.name, None, start / sample_rate_hz)
+    return Prompt(samples[start:], None, name, None, start / sample_rate_hz)

@@ -1,25 +1,41 @@
 """The interface every model stands behind.
 
-A model is fitted on windows of frames, continues prompts frame by frame, and is saved as a folder.
-What it needs between frames and frames (latents, codebooks, heads) is its own affair: the rest of
-the project sees frames ``(n_frames, n_bins)`` in [0, 1] only.
+A model is fitted on windows of frames, continues prompts frame by frame, and is saved as arrays and
+weights. What it needs between frames and frames (latents, codebooks, heads) is its own affair: the
+rest of the project sees frames ``(n_frames, n_bins)`` in [0, 1] only.
 
-To add one: a file here with a subclass of :class:`FrameModel`, its entry in ``models/__init__.py``,
-its section in ``config.ModelConfig`` and ``params.yaml``, and its tests.
+A model's life: :meth:`FrameModel.build` fits what must stand before gradient descent, ``training``
+trains ``network`` on :meth:`~FrameModel.example` and :meth:`~FrameModel.loss`, and
+:meth:`~FrameModel.calibrated` estimates what depends on the trained weights.
+
+To add one: a file here with a subclass of :class:`FrameModel`, its entry in ``registry.py``, its
+section in ``config.py`` and ``params.yaml``, and its tests (see docs/changing.md).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
 import numpy as np
 
 from soundloom.models.config import ModelConfig
-from soundloom.pairs.windows import Batches
+
+if TYPE_CHECKING:
+    from soundloom.pairs.windows import Batches
+
+
+class Example(NamedTuple):
+    """What the network is trained on, of one batch of windows."""
+
+    inputs: Any
+    """What the network is given: an array, or a tuple of arrays."""
+    targets: np.ndarray
+    """``(batch, n_steps, …)``: what its outputs should be; at step ``t`` of the step after it."""
+    weights: np.ndarray | None = None
+    """``(batch, n_steps)``, how much each step counts in the loss; None: all alike."""
 
 
 class FrameModel(ABC):
@@ -30,32 +46,39 @@ class FrameModel(ABC):
 
     @classmethod
     @abstractmethod
-    def build(cls, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
-        """An untrained model for frames of ``n_bins`` values; weights from Keras's global seed."""
+    def build(
+        cls, config: ModelConfig, n_bins: int, frames_per_second: float, train: Batches
+    ) -> Self:
+        """An untrained model for frames of ``n_bins`` values; weights from Keras's global seed.
 
-    def prepare(self, train: Batches) -> None:  # noqa: B027 - most models need nothing here
-        """Learn from training windows whatever must stand before gradient descent starts."""
-
-    @abstractmethod
-    def example(
-        self, windows: np.ndarray, rng: np.random.Generator | None = None
-    ) -> tuple[Any, Any]:
-        """What the network is given and what it should answer, for one batch of windows.
-
-        ``rng`` is given in training alone: what a model corrupts or varies for its own good it
-        draws from there. Without, examples are plain, and losses on them can be compared.
+        What must stand before gradient descent starts is fitted on the training windows.
         """
 
     @abstractmethod
-    def loss(self) -> Any:
-        """The loss between the network's answer and what it should be, as Keras takes it."""
+    def example(
+        self,
+        windows: np.ndarray,
+        *,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Example:
+        """Inputs, targets and weights of one batch of windows, ``(batch, n_frames, n_bins)``.
+
+        With ``training``, a model may corrupt, crop or withhold for its own good, by ``rng``, which
+        is needed then. Without, examples are plain, and losses on them can be compared.
+        """
+
+    @abstractmethod
+    def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
+        """The mean loss over all steps of a batch, a scalar; steps count by ``weights``."""
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """Validation losses of predictors that learn nothing, in the unit of :meth:`loss`."""
         return {}
 
-    def finish(self, validation: Batches) -> None:  # noqa: B027
-        """Estimate whatever depends on the trained weights, once the best ones are in place."""
+    def calibrated(self, validation: Batches) -> Self:
+        """This model with whatever depends on its trained weights estimated; itself by default."""
+        return self
 
     @abstractmethod
     def sample(
@@ -72,23 +95,23 @@ class FrameModel(ABC):
         ``prompts`` (n_prompts, prompt_frames ≥ 1, n_bins) → (n_prompts, n_frames, n_bins) float32
         in [0, 1]. ``temperature`` 0 always takes the likeliest frame; ``top_p`` in (0, 1] is the
         share of probability, the likeliest part, that choices are drawn from; ``rngs``, one a
-        prompt, are the only source of chance.
+        prompt, are the only source of chance. A continuation does not depend on the others.
         """
 
     @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write into an existing, empty folder, byte-stable and without pickles."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that :meth:`from_arrays` needs, beside the weights of ``network``."""
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
-        """Read what :meth:`save` wrote."""
+    def from_arrays(
+        cls,
+        config: ModelConfig,
+        n_bins: int,
+        frames_per_second: float,
+        arrays: Mapping[str, np.ndarray],
+    ) -> Self:
+        """Rebuild from :meth:`arrays`; the weights of ``network`` are still to be loaded.
 
-
-def save_weights(network: keras.Model, path: Path) -> None:
-    """Write a network's weights, byte-stable.
-
-    Through a model never compiled: the optimiser's state would triple the file. It has a name of
-    its own, as the file holds it and Keras would number it.
-    """
-    keras.Model(network.inputs, network.outputs, name="network").save_weights(path)
+        Raises ``KeyError`` or ``ValueError`` when arrays are missing or do not fit.
+        """

@@ -18,13 +18,13 @@ from soundloom.models.principal_components import fit_components
 class Latents:
     """``(…, n_frames, n_bins)`` in [0, 1] ⇄ ``(…, n_steps, n_latents)`` float32."""
 
-    def __init__(self, mean: np.ndarray, basis: np.ndarray, deviations: np.ndarray):
+    def __init__(self, mean: np.ndarray, basis: np.ndarray, stds: np.ndarray):
         self._mean = mean
         """``(stack_frames, n_bins)``: what a step is on average."""
         self._basis = basis
         """``(n_latents, stack_frames * n_bins)``: orthogonal rows, most variance first, scaled."""
-        self.deviations = deviations
-        """``(n_latents,)``: standard deviation of each latent in training; none is 0."""
+        self.stds = stds
+        """``(n_latents,)``: std of each latent in training; none is 0."""
 
     @classmethod
     def fit(cls, windows: Iterable[np.ndarray], stack_frames: int, n_latents: int) -> Self:
@@ -36,12 +36,12 @@ class Latents:
         rows = (step.reshape(-1, step.shape[-2] * step.shape[-1]) for step in steps)
         found = fit_components(rows, n_latents)
         scale = 1.0 / np.sqrt(max(found.variances.mean(), 1e-12))
-        # What never varies has no deviation to be told in units of; any will do.
-        deviations = np.maximum(np.sqrt(found.variances) * scale, 1e-4)
+        # What never varies cannot be standardised by its std; any will do.
+        stds = np.maximum(np.sqrt(found.variances) * scale, 1e-4)
         return cls(
             found.mean.reshape(stack_frames, -1).astype(np.float32),
             (found.basis * scale).astype(np.float32),
-            deviations.astype(np.float32),
+            stds.astype(np.float32),
         )
 
     @property
@@ -87,12 +87,12 @@ class Latents:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""
-        return {"mean": self._mean, "basis": self._basis, "deviations": self.deviations}
+        return {"mean": self._mean, "basis": self._basis, "stds": self.stds}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """Rebuild from :meth:`arrays`."""
-        return cls(arrays["mean"], arrays["basis"], arrays["deviations"])
+        return cls(arrays["mean"], arrays["basis"], arrays["stds"])
 
 
 def stacked(frames: np.ndarray, stack_frames: int) -> np.ndarray:

@@ -3,11 +3,11 @@
 It predicts each frame from those before it: the Dense layer says how far each bin's logit moves
 from the last frame's, so that an untrained network repeats the last frame, already a strong guess,
 and every step of training improves on it. Read as maximum likelihood, squared error makes every
-prediction the mean of a Gaussian of fixed covariance; that covariance is estimated from what the
-trained network gets wrong on validation audio. Sampling draws from the Gaussian, its standard
-deviations multiplied by the temperature: at temperature 0 it is the notebook's continuation, which
-tends to the mean of all futures, a drone. Source: Hochreiter & Schmidhuber 1997; Graves 2013,
-"Generating sequences with recurrent neural networks", for continuing by feeding outputs back.
+prediction the mean of a Gaussian of fixed covariance; that covariance is estimated from the trained
+network's errors on validation audio. Sampling draws from the Gaussian, its standard deviations
+multiplied by the temperature: at temperature 0 it is the notebook's continuation, which tends to
+the mean of all futures, a drone. Source: Hochreiter & Schmidhuber 1997; Graves 2013, "Generating
+sequences with recurrent neural networks", for continuing by feeding outputs back.
 
 In training its inputs carry a little Gaussian noise while its targets do not: it then learns to
 lead its own slips back to the data instead of adding them up (arXiv 2411.18447).
@@ -15,91 +15,117 @@ lead its own slips back to the data instead of adding them up (arXiv 2411.18447)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
 import numpy as np
 from keras import ops
+from threadpoolctl import threadpool_limits
 
-from soundloom.models.base import FrameModel, save_weights
+from soundloom.models.base import Example, FrameModel
 from soundloom.models.config import LstmConfig, ModelConfig
+from soundloom.models.rowwise import rowwise_matmul, sigmoid
 from soundloom.models.sampling import central_normal
-from soundloom.pairs.windows import Batches, mean_frame
 
-_WEIGHTS_FILE = "network.weights.h5"
-_RESIDUALS_FILE = "residual_factor.npy"
-# Frames drawn in one call of the sampling graph: bounds memory, and one shape is compiled once.
-_CHUNK_FRAMES = 512
+if TYPE_CHECKING:
+    from soundloom.pairs.windows import Batches
+
+# Where the input of a logit is clipped: beyond it a sigmoid's gradient all but vanishes.
+_EDGE = 0.01
+
+
+class _Network(NamedTuple):
+    standardise: Standardise
+    lstms: list[keras.layers.LSTM]
+    to_frame: SigmoidAround
+    model: keras.Model
+
+    @classmethod
+    def build(cls, config: LstmConfig, n_bins: int) -> _Network:
+        with_noise, standardise = keras.layers.GaussianNoise(config.input_noise), Standardise()
+        lstms = [
+            keras.layers.LSTM(config.units, return_sequences=True) for _ in range(config.layers)
+        ]
+        to_frame = SigmoidAround(n_bins)
+        frames = keras.Input((None, n_bins))
+        noisy = with_noise(frames)
+        hidden = standardise(noisy)
+        for lstm in lstms:
+            hidden = lstm(hidden)  # (batch, n_frames, units)
+        return cls(standardise, lstms, to_frame, keras.Model(frames, to_frame(hidden, noisy)))
+
+    def sampler(self) -> LstmSampler:
+        """The same network in NumPy, one frame at a time."""
+        return LstmSampler(
+            mean=ops.convert_to_numpy(self.standardise.mean),
+            scale=ops.convert_to_numpy(self.standardise.scale),
+            lstms=tuple(
+                LstmWeights(*(ops.convert_to_numpy(weight) for weight in lstm.weights))
+                for lstm in self.lstms
+            ),
+            kernel=ops.convert_to_numpy(self.to_frame.dense.kernel),
+            bias=ops.convert_to_numpy(self.to_frame.dense.bias),
+        )
 
 
 class Lstm(FrameModel):
     """LSTM layers on standardised frames, then a sigmoid for each bin, around the last frame."""
 
-    def __init__(self, config: LstmConfig, n_bins: int):
-        self.n_bins = n_bins
-        with_noise = keras.layers.GaussianNoise(config.input_noise)
-        self._standardise = _Standardise()
-        self._lstms = [
-            keras.layers.LSTM(config.units, return_sequences=True, return_state=True)
-            for _ in range(config.layers)
-        ]
-        self._to_bins = _SigmoidAround(n_bins)
-        self._residual_factor = np.zeros((n_bins, n_bins), np.float32)
-
-        frames = keras.Input((None, n_bins))
-        heard = with_noise(frames)
-        hidden, states = self._standardise(heard), []
-        for lstm in self._lstms:
-            hidden, *state = lstm(hidden)
-            states += state
-        predicted = self._to_bins(hidden, heard)
-        self.network = keras.Model(frames, predicted)
-        self._listen = keras.Model(frames, states)
-        self._continue = self._continuation_graph()
+    def __init__(self, network: _Network, residual_factor: np.ndarray):
+        self.network = network.model
+        self._parts = network
+        self._residual_factor = residual_factor
+        """``(n_bins, n_bins)``: lower triangular factor of the covariance of the residuals."""
 
     @classmethod
-    def build(cls, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
-        return cls(config.lstm, n_bins)
-
-    def prepare(self, train: Batches) -> None:
-        """Set the standardisation of the inputs to the mean and variance of training frames."""
+    def build(
+        cls, config: ModelConfig, n_bins: int, frames_per_second: float, train: Batches
+    ) -> Self:
+        """Standardise inputs by the mean and variance of training frames."""
+        network = _Network.build(config.lstm, n_bins)
         mean = mean_frame(train)
         variance = np.mean(
             [((windows - mean) ** 2).mean(axis=(0, 1)) for windows in train.epoch(0)], axis=0
         )
-        self._standardise.set_weights([mean, 1.0 / np.sqrt(variance + 1e-6)])
+        network.standardise.set_weights([mean, 1.0 / np.sqrt(variance + 1e-6)])
+        return cls(network, np.zeros((n_bins, n_bins), np.float32))
 
     def example(
-        self, windows: np.ndarray, rng: np.random.Generator | None = None
-    ) -> tuple[Any, Any]:
-        return windows[:, :-1], windows[:, 1:]
+        self,
+        windows: np.ndarray,
+        *,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Example:
+        return Example(windows[:, :-1], windows[:, 1:])
 
-    def loss(self) -> Any:
-        return "mean_squared_error"
+    def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
+        """Mean squared error of a bin."""
+        return keras.losses.MeanSquaredError()(targets, outputs, sample_weight=weights)
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """Squared error of always predicting the training mean, and of repeating the last frame."""
         mean, errors, count = mean_frame(train), np.zeros(2), 0
         for windows in validation.epoch(0):
-            context, following = self.example(windows)
-            errors += [((following - guess) ** 2).sum() for guess in (mean, context)]
-            count += following.size
+            example = self.example(windows)
+            errors += [((example.targets - guess) ** 2).sum() for guess in (mean, example.inputs)]
+            count += example.targets.size
         return {"training_mean": errors[0] / count, "last_frame": errors[1] / count}
 
-    def finish(self, validation: Batches) -> None:
-        """Estimate the covariance of the prediction's error, as a lower triangular factor."""
-        covariance, count = np.zeros((self.n_bins, self.n_bins)), 0
+    def calibrated(self, validation: Batches) -> Self:
+        """With the covariance of the prediction's residuals on validation windows."""
+        n_bins = len(self._residual_factor)
+        covariance, count = np.zeros((n_bins, n_bins)), 0
         for windows in validation.epoch(0):
-            context, following = self.example(windows)
-            errors = following - self.network.predict_on_batch(context)
-            errors = errors.reshape(-1, self.n_bins).astype(np.float64)
-            covariance += errors.T @ errors
-            count += len(errors)
+            example = self.example(windows)
+            residuals = example.targets - self.network.predict_on_batch(example.inputs)
+            residuals = residuals.reshape(-1, n_bins).astype(np.float64)
+            covariance += residuals.T @ residuals
+            count += len(residuals)
         # The ridge keeps the factor defined for bins that never vary.
-        covariance = covariance / count + 1e-8 * np.eye(self.n_bins)
-        self._residual_factor = np.linalg.cholesky(covariance).astype(np.float32)
+        covariance = covariance / count + 1e-8 * np.eye(n_bins)
+        return type(self)(self._parts, np.linalg.cholesky(covariance).astype(np.float32))
 
     def sample(
         self,
@@ -110,51 +136,45 @@ class Lstm(FrameModel):
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
-        frame, states = prompts[:, -1], self._states_after(prompts[:, :-1])
-        chunks = []
-        for _ in range(0, n_frames, _CHUNK_FRAMES):
-            chances = np.stack([rng.random((_CHUNK_FRAMES, self.n_bins)) for rng in rngs])
-            noise = central_normal(chances, top_p)
-            noise = (temperature * noise.astype(np.float32)) @ self._residual_factor.T
-            frames, frame, *states = self._continue.predict_on_batch([noise, frame, *states])
-            chunks.append(frames)
-        return np.concatenate(chunks, axis=1)[:, :n_frames]
+        n_bins = prompts.shape[-1]
+        with threadpool_limits(1):
+            sampler = self._parts.sampler()
+            state = sampler.start(len(prompts))
+            for number in range(prompts.shape[1]):
+                predicted, state = sampler.step(prompts[:, number], state)
+            drawn = []
+            for _ in range(n_frames):
+                uniforms = np.stack([rng.random(n_bins) for rng in rngs])
+                normals = (temperature * central_normal(uniforms, top_p)).astype(np.float32)
+                residuals = rowwise_matmul(normals, self._residual_factor.T)
+                drawn.append(np.clip(predicted + residuals, 0.0, 1.0))
+                predicted, state = sampler.step(drawn[-1], state)
+            return np.stack(drawn, axis=1).astype(np.float32)
 
-    def save(self, folder: Path) -> None:
-        save_weights(self.network, folder / _WEIGHTS_FILE)
-        np.save(folder / _RESIDUALS_FILE, self._residual_factor, allow_pickle=False)
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"residual_factor": self._residual_factor}
 
     @classmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
-        model = cls.build(config, n_bins, frames_per_second)
-        model.network.load_weights(folder / _WEIGHTS_FILE)
-        model._residual_factor = np.load(folder / _RESIDUALS_FILE, allow_pickle=False)
-        return model
-
-    def _states_after(self, frames: np.ndarray) -> list[np.ndarray]:
-        """States of all layers after hearing ``frames`` (n_prompts, n_frames ≥ 0, n_bins)."""
-        if frames.shape[1] == 0:
-            return [
-                np.zeros((len(frames), lstm.units), np.float32)
-                for lstm in self._lstms
-                for _ in "hc"
-            ]
-        return self._listen.predict_on_batch(frames)
-
-    def _continuation_graph(self) -> keras.Model:
-        """``[noise, last frame, *states] → [frames, last frame, *states]``, looped in the graph.
-
-        The loop is a Keras RNN over the noise whose state holds the last frame: one compiled call
-        draws a whole chunk, on any backend.
-        """
-        cell = _FeedBack(self._standardise, [lstm.cell for lstm in self._lstms], self._to_bins)
-        noise = keras.Input((_CHUNK_FRAMES, self.n_bins))
-        start = [keras.Input((size,)) for size in cell.state_size]
-        loop = keras.layers.RNN(cell, return_sequences=True, return_state=True)
-        return keras.Model([noise, *start], loop(noise, initial_state=start))
+    def from_arrays(
+        cls,
+        config: ModelConfig,
+        n_bins: int,
+        frames_per_second: float,
+        arrays: Mapping[str, np.ndarray],
+    ) -> Self:
+        return cls(_Network.build(config.lstm, n_bins), arrays["residual_factor"])
 
 
-class _Standardise(keras.layers.Layer):
+def mean_frame(batches: Batches) -> np.ndarray:
+    """Mean of all frames of the batches, ``(n_bins,)`` float64."""
+    total, count = 0.0, 0
+    for windows in batches.epoch(0):
+        total = total + windows.sum(axis=(0, 1), dtype=np.float64)
+        count += windows.shape[0] * windows.shape[1]
+    return np.asarray(total / count)
+
+
+class Standardise(keras.layers.Layer):
     """``(x - mean) * scale``, both set from training frames, not trained."""
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -165,39 +185,73 @@ class _Standardise(keras.layers.Layer):
         return (frames - self.mean) * self.scale
 
 
-class _SigmoidAround(keras.layers.Layer):
+class SigmoidAround(keras.layers.Layer):
     """``sigmoid(logit(frame) + Dense(hidden))``, the Dense layer starting at zero."""
-
-    # Where the logit's input is clipped: beyond it a sigmoid's gradient all but vanishes.
-    _EDGE = 0.01
 
     def __init__(self, units: int):
         super().__init__()
-        self.units = units
-        self._dense = keras.layers.Dense(units, kernel_initializer="zeros")
+        self.dense = keras.layers.Dense(units, kernel_initializer="zeros")
 
     def build(self, hidden_shape: Any, frame_shape: Any = None) -> None:
-        self._dense.build(hidden_shape)
+        self.dense.build(hidden_shape)
 
     def call(self, hidden: Any, frame: Any) -> Any:
-        frame = ops.clip(frame, self._EDGE, 1.0 - self._EDGE)
-        return ops.sigmoid(ops.log(frame) - ops.log1p(-frame) + self._dense(hidden))
+        frame = ops.clip(frame, _EDGE, 1.0 - _EDGE)
+        return ops.sigmoid(ops.log(frame) - ops.log1p(-frame) + self.dense(hidden))
 
 
-class _FeedBack(keras.layers.Layer):
-    """One step of continuation: the last frame in, the next frame out and kept as state."""
+class LstmWeights(NamedTuple):
+    """Weights of a Keras LSTM layer: gates in the order input, forget, candidate, output."""
 
-    def __init__(self, standardise: Any, cells: Sequence[Any], to_bins: Any):
-        super().__init__()
-        self._standardise, self._cells, self._to_bins = standardise, list(cells), to_bins
-        self.state_size = [to_bins.units] + [cell.units for cell in cells for _ in "hc"]
-        self.output_size = to_bins.units
-        self.built = True
+    kernel: np.ndarray
+    """``(n_inputs, 4 * units)``."""
+    recurrent_kernel: np.ndarray
+    """``(units, 4 * units)``."""
+    bias: np.ndarray
+    """``(4 * units,)``."""
 
-    def call(self, noise: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
-        hidden, next_states = self._standardise(states[0]), []
-        for number, cell in enumerate(self._cells):
-            hidden, state = cell(hidden, states[1 + 2 * number : 3 + 2 * number])
-            next_states += state
-        frame = ops.clip(self._to_bins(hidden, states[0]) + noise, 0.0, 1.0)
-        return frame, [frame, *next_states]
+
+class LstmState(NamedTuple):
+    """Where ``n`` sequences are in one layer: both ``(n, units)``."""
+
+    hidden: np.ndarray
+    cell: np.ndarray
+
+
+class LstmSampler(NamedTuple):
+    """The network in NumPy: the frame after each frame, each row by itself.
+
+    A property test holds it equal to the Keras layers.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    lstms: tuple[LstmWeights, ...]
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def start(self, n_sequences: int) -> tuple[LstmState, ...]:
+        """The state of each layer before the first frame."""
+        sizes = [(n_sequences, len(weights.recurrent_kernel)) for weights in self.lstms]
+        return tuple(LstmState(np.zeros(s, np.float32), np.zeros(s, np.float32)) for s in sizes)
+
+    def step(
+        self, frame: np.ndarray, state: tuple[LstmState, ...]
+    ) -> tuple[np.ndarray, tuple[LstmState, ...]]:
+        """``(n, n_bins)`` → the frame predicted to follow, ``(n, n_bins)``, and the state."""
+        hidden, states = (frame - self.mean) * self.scale, []
+        for weights, before in zip(self.lstms, state, strict=True):
+            states.append(_lstm_step(hidden, before, weights))
+            hidden = states[-1].hidden
+        frame = np.clip(frame, _EDGE, 1.0 - _EDGE)
+        logits = np.log(frame) - np.log1p(-frame)
+        moved = rowwise_matmul(hidden, self.kernel) + self.bias
+        return sigmoid(logits + moved), tuple(states)
+
+
+def _lstm_step(inputs: np.ndarray, state: LstmState, weights: LstmWeights) -> LstmState:
+    sums = rowwise_matmul(inputs, weights.kernel) + weights.bias
+    sums = sums + rowwise_matmul(state.hidden, weights.recurrent_kernel)
+    of_input, of_forget, of_candidate, of_output = np.split(sums, 4, axis=1)
+    cell = sigmoid(of_forget) * state.cell + sigmoid(of_input) * np.tanh(of_candidate)
+    return LstmState(sigmoid(of_output) * np.tanh(cell), cell)

@@ -1,21 +1,20 @@
-"""``tokens``: each step as a few code words, one refining the other, and a network that spells.
+"""``tokens``: each step as a few codes, one refining the other, predicted one after another.
 
 Residual vector quantisation: the first codebook holds the k-means centres of the latents, each next
 one those of what is still missing (Juang & Gray 1982; Zeghidour et al. 2021 for audio). A recurrent
-backbone hears the codes so far; a head then predicts the codes of the next step level by level,
+backbone runs over the codes so far; a head then predicts the codes of the next step level by level,
 each from the backbone and the levels before it (as the depth transformer of Lee et al. 2022 does),
 by cross-entropy.
 
-In training a share of the codes heard is replaced by random ones: it then learns to lead its own
-slips back to the data. What the codebooks do not hold is lost: noise of the right size put back at
-decoding measured worse than none.
+In training a share of the input codes is replaced by random ones: the model then learns to lead its
+own slips back to the data. What the codebooks do not hold is lost: noise of the right size put back
+at decoding measured worse than none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
 import numpy as np
@@ -23,85 +22,118 @@ from keras import ops
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from soundloom.common.io import read_arrays, write_arrays
-from soundloom.models.backbone import times
-from soundloom.models.base import save_weights
+from soundloom.models.backbone import Backbone
+from soundloom.models.base import Example
+from soundloom.models.conditioning.combined import Combined
 from soundloom.models.config import ModelConfig, TokensConfig
-from soundloom.models.sampling import choose
-from soundloom.models.sequence import SequenceModel, at
-from soundloom.pairs.windows import Batches
+from soundloom.models.latent_space import LatentSpace
+from soundloom.models.rowwise import rowwise_matmul
+from soundloom.models.sampling import sample_categorical
+from soundloom.models.sequence import BackboneInputs, SequenceModel, at, normalised
 
-_WEIGHTS_FILE = "network.weights.h5"
-_CODES_FILE = "codes.npz"
-# K-means sees at most this many steps: enough for any codebook, and bounded memory.
+if TYPE_CHECKING:
+    from soundloom.pairs.windows import Batches
+
+# K-means is fitted on at most this many steps: enough for any codebook, and bounded memory.
 _MOST_STEPS = 200_000
+
+
+class _Network(NamedTuple):
+    backbone: Backbone
+    embedding: keras.layers.Embedding
+    head: CodeHead
+    model: keras.Model
+
+    @classmethod
+    def build(cls, config: ModelConfig) -> _Network:
+        levels, codes = config.tokens.levels, config.tokens.codes
+        backbone = Backbone(config.backbone)
+        # One table for all levels, each with its own rows.
+        embedding = keras.layers.Embedding(levels * codes, config.latents.n_latents)
+        head = CodeHead(config.tokens)
+        steps = keras.Input((None, levels), dtype="int32")
+        features = BackboneInputs.for_config(config)
+        following = keras.Input((None, levels), dtype="int32")
+        # (batch, n_steps, n_latents)
+        embedded = ops.sum(embedding(steps + _first_rows(levels, codes)), axis=-2)
+        logits = head(features.hidden(backbone, embedded), following)
+        inputs = [steps, features.at_steps, features.constant, following]
+        return cls(backbone, embedding, head, keras.Model(inputs, logits))
 
 
 class Tokens(SequenceModel):
     """Embeddings of codes → GRUs → the codes of the next step, level by level."""
 
-    def __init__(self, config: ModelConfig, n_bins: int, frames_per_second: float):
-        super().__init__(config, n_bins, frames_per_second)
-        levels, codes = config.tokens.levels, config.tokens.codes
-        self._codebooks = np.zeros((levels, codes, config.latents.n_latents), np.float32)
-        # One table for all levels, each with its own rows.
-        self._embed = keras.layers.Embedding(levels * codes, config.latents.n_latents)
-        self._rows = np.arange(levels, dtype=np.int32) * codes
-        self._head = SpellingHead(config.tokens)
+    def __init__(
+        self,
+        config: ModelConfig,
+        frames_per_second: float,
+        network: _Network,
+        space: LatentSpace,
+        conditioning: Combined,
+        codebooks: np.ndarray,
+    ):
+        super().__init__(config, frames_per_second, network.backbone, space, conditioning)
+        self.network = network.model
+        self._embedding, self._head = network.embedding, network.head
+        self._codebooks = codebooks
+        """``(levels, codes, n_latents)`` float32."""
 
-        heard = keras.Input((None, levels), dtype="int32")
-        at_steps, constant = self._inputs_of_told()
-        following = keras.Input((None, levels), dtype="int32")
-        embedded = ops.sum(self._embed(heard + self._rows), axis=-2)
-        logits = self._head(self._hidden(embedded, at_steps, constant), following)
-        self.network = keras.Model([heard, at_steps, constant, following], logits)
-
-    def prepare(self, train: Batches) -> None:
-        """Fit the latents, then the codebooks on them; embeddings start as the code words."""
-        wanted = self._config.latents
-        self._fit_latents(train)
+    @classmethod
+    def build(
+        cls, config: ModelConfig, n_bins: int, frames_per_second: float, train: Batches
+    ) -> Self:
+        """Fit latents and conditioning, then the codebooks; embeddings start as the code words."""
+        network = _Network.build(config)
+        space = LatentSpace.fit(train, config.latents)
+        conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
+        stds, n_latents = space.latents.stds, config.latents.n_latents
         steps = np.concatenate(
             [
-                (self._relative(windows) * self._latents.deviations).reshape(-1, wanted.n_latents)
+                (normalised(space, windows) * stds).reshape(-1, n_latents)
                 for windows in train.epoch(0)
             ]
         )
         steps = steps[:: -(-len(steps) // _MOST_STEPS)]
-        self._codebooks = fit_codebooks(
-            steps, self._config.tokens.levels, self._config.tokens.codes
-        )
+        codebooks = fit_codebooks(steps, config.tokens.levels, config.tokens.codes)
         # From a random start, the sums of near and far steps would look alike for long.
-        words = self._codebooks / self._latents.deviations
-        self._embed.set_weights([words.reshape(-1, wanted.n_latents)])
+        network.embedding.set_weights([(codebooks / stds).reshape(-1, n_latents)])
+        return cls(config, frames_per_second, network, space, conditioning, codebooks)
 
     def example(
-        self, windows: np.ndarray, rng: np.random.Generator | None = None
-    ) -> tuple[Any, Any]:
-        latents, told, _ = self._seen(windows, rng=rng)
-        codes = self._spelt(latents)
-        steps = self._trained_steps(latents, rng)
-        told_at_steps = self._told_at(self._weighted(self._read(codes)), told, steps)
-        heard, following = at(codes, steps), at(codes, steps + 1)
-        if rng is not None:
+        self,
+        windows: np.ndarray,
+        *,
+        training: bool = False,
+        rng: np.random.Generator | None = None,
+    ) -> Example:
+        prepared = self._prepared(windows, training=training, rng=rng)
+        codes = self._codes_of(prepared.latents)  # (batch, n_known, levels)
+        steps = self._trained_steps(prepared.latents, training, rng)
+        weighted = self._space.variance_weighted(self._latents_of(codes))
+        at_steps = prepared.features.at(weighted, steps)
+        inputs, targets = at(codes, steps), at(codes, steps + 1)
+        if training and rng is not None:
             wanted = self._config.tokens
-            wrong = rng.random(heard.shape, np.float32) < wanted.token_noise
-            heard = np.where(wrong, rng.integers(0, wanted.codes, heard.shape, np.int32), heard)
-        return (heard, told_at_steps, told.constant, following), following
+            wrong = rng.random(inputs.shape, np.float32) < wanted.token_noise
+            inputs = np.where(wrong, rng.integers(0, wanted.codes, inputs.shape, np.int32), inputs)
+        return Example((inputs, at_steps, prepared.features.constant, targets), targets)
 
-    def loss(self) -> Any:
-        smoothing = self._config.tokens.label_smoothing
-        return lambda codes, logits: cross_entropy(codes, logits, smoothing)
+    def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
+        """Mean cross-entropy of a code in nats."""
+        return cross_entropy(targets, outputs, weights)
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """Cross-entropy of always predicting how common each code of a level was in training."""
         shape = self._codebooks.shape[:2]
-        counts, met = (
-            sum((_counts(codes, shape) for codes in self._codes(part)), np.zeros(shape))
+        in_training, in_validation = (
+            sum((_counts(codes, shape) for codes in self._codes_in(part)), np.zeros(shape))
             for part in (train, validation)
         )
         # Laplace's rule: no code is impossible.
-        rates = (counts + 1.0) / (counts.sum(axis=1, keepdims=True) + shape[1])
-        return {"code_frequencies": float(-(met * np.log(rates)).sum() / met.sum())}
+        rates = (in_training + 1.0) / (in_training.sum(axis=1, keepdims=True) + shape[1])
+        loss = -(in_validation * np.log(rates)).sum() / in_validation.sum()
+        return {"code_frequencies": float(loss)}
 
     def sample(
         self,
@@ -112,48 +144,65 @@ class Tokens(SequenceModel):
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
-        latents = self._latents
-        n_steps = self._steps_to_draw(n_frames)
-        table = ops.convert_to_numpy(self._embed.embeddings)
+        space, levels = self._space, self._config.tokens.levels
+        table = np.asarray(ops.convert_to_numpy(self._embedding.embeddings))
+        first_rows = _first_rows(levels, self._config.tokens.codes)
         with threadpool_limits(1):
-            prompt, told, level = self._seen(latents.whole_steps(prompts), n_steps)
-            heard = self._spelt(prompt)
+            whole = space.latents.whole_steps(prompts)
+            prepared = self._prepared(whole, space.n_steps_for(n_frames))
             head = self._head.sampler()
 
             def draw(hidden: np.ndarray, _: np.ndarray) -> np.ndarray:
-                chances = np.stack([rng.random(len(self._rows)) for rng in rngs])
-                return head.draw(hidden, chances, temperature, top_p)
+                uniforms = np.stack([rng.random(levels) for rng in rngs])
+                return head.draw(hidden, uniforms, temperature, top_p)
 
-            drawn = self._go_on(
-                heard, told, self._read, lambda codes: table[codes + self._rows].sum(axis=1), draw
+            drawn = self._rollout(
+                self._codes_of(prepared.latents),
+                prepared.features,
+                as_latents=self._latents_of,
+                as_inputs=lambda codes: table[codes + first_rows].sum(axis=1),
+                draw=draw,
             )
-            return self._frames(self._read(drawn), level)[:, :n_frames]
+            latents = prepared.norm.denormalise(self._latents_of(drawn))
+            return space.decode(latents)[:, :n_frames]
 
-    def save(self, folder: Path) -> None:
-        save_weights(self.network, folder / _WEIGHTS_FILE)
-        arrays = self._arrays_of_latents()
-        write_arrays(folder / _CODES_FILE, {"codebooks": self._codebooks, **arrays})
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"codebooks": self._codebooks, **super().arrays()}
 
     @classmethod
-    def load(cls, folder: Path, config: ModelConfig, n_bins: int, frames_per_second: float) -> Self:
-        model = cls(config, n_bins, frames_per_second)
-        model.network.load_weights(folder / _WEIGHTS_FILE)
-        arrays = read_arrays(folder / _CODES_FILE)
-        model._restore_latents(arrays)
-        model._codebooks = arrays["codebooks"]
-        return model
+    def from_arrays(
+        cls,
+        config: ModelConfig,
+        n_bins: int,
+        frames_per_second: float,
+        arrays: Mapping[str, np.ndarray],
+    ) -> Self:
+        stack = config.latents.stack_frames
+        return cls(
+            config,
+            frames_per_second,
+            _Network.build(config),
+            LatentSpace.from_arrays(config.latents, arrays),
+            Combined.from_arrays(config.conditioning, arrays, stack),
+            arrays["codebooks"],
+        )
 
-    def _codes(self, batches: Batches) -> Iterator[np.ndarray]:
+    def _codes_in(self, batches: Batches) -> Iterator[np.ndarray]:
         for windows in batches.epoch(0):
-            yield self._spelt(self._relative(windows))
+            yield self._codes_of(normalised(self._space, windows))
 
-    def _read(self, codes: np.ndarray) -> np.ndarray:
-        """The standardised latents that codes ``(…, levels)`` stand for."""
-        return dequantise(codes, self._codebooks) / self._latents.deviations
+    def _latents_of(self, codes: np.ndarray) -> np.ndarray:
+        """The normalised latents that codes ``(…, levels)`` stand for."""
+        return dequantise(codes, self._codebooks) / self._space.latents.stds
 
-    def _spelt(self, latents: np.ndarray) -> np.ndarray:
-        """Standardised latents as codes; the code words count each by how much it varies."""
-        return quantise(latents * self._latents.deviations, self._codebooks)
+    def _codes_of(self, latents: np.ndarray) -> np.ndarray:
+        """Normalised latents as codes; in the codebooks, each counts by how much it varies."""
+        return quantise(latents * self._space.latents.stds, self._codebooks)
+
+
+def _first_rows(levels: int, codes: int) -> np.ndarray:
+    """The first row of each level in a table of ``levels * codes`` rows."""
+    return np.arange(levels, dtype=np.int32) * codes
 
 
 def fit_codebooks(steps: np.ndarray, levels: int, codes: int) -> np.ndarray:
@@ -162,30 +211,30 @@ def fit_codebooks(steps: np.ndarray, levels: int, codes: int) -> np.ndarray:
     → ``(levels, codes, n_latents)`` float32. With fewer steps than codes, the rest are zeros.
     """
     codebooks = np.zeros((levels, codes, steps.shape[1]), np.float32)
-    left = steps.astype(np.float32)
+    residual = steps.astype(np.float32)
     with threadpool_limits(1):
         for level in range(levels):
             kmeans = MiniBatchKMeans(
                 min(codes, len(steps)), random_state=level, batch_size=4096, n_init=1
-            ).fit(left)
+            ).fit(residual)
             codebooks[level, : kmeans.n_clusters] = kmeans.cluster_centers_
-            left = left - codebooks[level][_nearest(left, codebooks[level])]
+            residual = residual - codebooks[level][_nearest(residual, codebooks[level])]
     return codebooks
 
 
 def quantise(latents: np.ndarray, codebooks: np.ndarray) -> np.ndarray:
-    """``(…, n_latents)`` → codes ``(…, levels)`` int32, each level the nearest to what is left."""
-    left = latents.reshape(-1, latents.shape[-1])
-    codes = np.empty((len(left), len(codebooks)), np.int32)
+    """``(…, n_latents)`` → codes ``(…, levels)`` int32, each level the nearest to the residual."""
+    residual = latents.reshape(-1, latents.shape[-1])
+    codes = np.empty((len(residual), len(codebooks)), np.int32)
     with threadpool_limits(1):
         for level, codebook in enumerate(codebooks):
-            codes[:, level] = _nearest(left, codebook)
-            left = left - codebook[codes[:, level]]
+            codes[:, level] = _nearest(residual, codebook)
+            residual = residual - codebook[codes[:, level]]
     return codes.reshape(*latents.shape[:-1], len(codebooks))
 
 
 def dequantise(codes: np.ndarray, codebooks: np.ndarray) -> np.ndarray:
-    """Codes ``(…, levels)`` → ``(…, n_latents)``: the sum of their words."""
+    """Codes ``(…, levels)`` → ``(…, n_latents)``: the sum of their code words."""
     return codebooks[np.arange(len(codebooks)), codes].sum(axis=-2)
 
 
@@ -201,7 +250,7 @@ def _counts(codes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return counts
 
 
-class SpellingHead(keras.layers.Layer):
+class CodeHead(keras.layers.Layer):
     """Hidden states and codes → logits ``(batch, n_steps, levels, codes)`` of each level's code.
 
     They depend on the backbone and on the codes ``(batch, n_steps, levels)`` of levels before.
@@ -215,15 +264,15 @@ class SpellingHead(keras.layers.Layer):
 
     def build(self, hidden_shape: Any, codes_shape: Any) -> None:
         levels, units = self._levels, self._n_units
-        self.of_hidden = self.add_weight(
+        self.hidden_to_units = self.add_weight(
             shape=(hidden_shape[-1], levels * units), initializer="glorot_uniform"
         )
         self.unit_bias = self.add_weight(shape=(levels, units), initializer="zeros")
-        self.of_codes = self.add_weight(
+        self.codes_to_units = self.add_weight(
             shape=((levels - 1) * self._codes + 1, units),
             initializer=keras.initializers.RandomNormal(stddev=0.3),
         )
-        self.of_units = self.add_weight(
+        self.units_to_logits = self.add_weight(
             shape=(levels, units, self._codes), initializer="glorot_uniform"
         )
         self.output_bias = self.add_weight(shape=(levels, self._codes), initializer="zeros")
@@ -231,71 +280,88 @@ class SpellingHead(keras.layers.Layer):
     def call(self, hidden: Any, codes: Any, training: bool | None = None) -> Any:
         levels, n_units = self._levels, self._n_units
         shape = (*ops.shape(hidden)[:-1], levels, n_units)
-        units = ops.reshape(ops.matmul(hidden, self.of_hidden), shape) + self.unit_bias
+        # (batch, n_steps, levels, units)
+        units = ops.reshape(ops.matmul(hidden, self.hidden_to_units), shape) + self.unit_bias
         if levels > 1:
-            rows = np.arange(levels - 1, dtype=np.int32) * self._codes
-            spelt = ops.cumsum(ops.take(self.of_codes, codes[..., :-1] + rows, axis=0), axis=-2)
-            units = units + ops.concatenate([ops.zeros_like(units[..., :1, :]), spelt], axis=-2)
+            rows = codes[..., :-1] + _first_rows(levels - 1, self._codes)
+            before = ops.cumsum(ops.take(self.codes_to_units, rows, axis=0), axis=-2)
+            units = units + ops.concatenate([ops.zeros_like(units[..., :1, :]), before], axis=-2)
         units = self._dropout(ops.silu(units), training=training)
-        return ops.einsum("btlu,luc->btlc", units, self.of_units) + self.output_bias
+        return ops.einsum("btlu,luc->btlc", units, self.units_to_logits) + self.output_bias
 
-    def sampler(self) -> SpellingSampler:
+    def sampler(self) -> CodeSampler:
         """The same head in NumPy, one level at a time."""
-        return SpellingSampler(
+        return CodeSampler(
             *(
                 ops.convert_to_numpy(weight)
                 for weight in (
-                    self.of_hidden, self.unit_bias, self.of_codes, self.of_units, self.output_bias,
+                    self.hidden_to_units, self.unit_bias, self.codes_to_units,
+                    self.units_to_logits, self.output_bias,
                 )
             )
         )  # fmt: skip
 
 
-class SpellingSampler:
-    """Draws a step's codes level by level."""
+class CodeSampler(NamedTuple):
+    """A :class:`CodeHead` in NumPy: a step's codes level by level.
 
-    def __init__(
-        self,
-        of_hidden: np.ndarray,
-        unit_bias: np.ndarray,
-        of_codes: np.ndarray,
-        of_units: np.ndarray,
-        output_bias: np.ndarray,
-    ):
-        self._of_hidden, self._unit_bias, self._of_codes = of_hidden, unit_bias, of_codes
-        self._of_units, self._output_bias = of_units, output_bias
+    A property test holds it equal to the head.
+    """
+
+    hidden_to_units: np.ndarray
+    unit_bias: np.ndarray
+    codes_to_units: np.ndarray
+    units_to_logits: np.ndarray
+    output_bias: np.ndarray
 
     def draw(
-        self, hidden: np.ndarray, chances: np.ndarray, temperature: float, top_p: float = 1.0
+        self, hidden: np.ndarray, uniforms: np.ndarray, temperature: float, top_p: float = 1.0
     ) -> np.ndarray:
-        """``hidden`` (n, n_hidden), ``chances`` (n, levels) in [0, 1) → codes (n, levels) int32."""
-        codes = np.zeros((len(hidden), len(self._unit_bias)), np.int32)
-        for level, logits in self.logits(hidden, codes):
-            codes[:, level] = choose(logits, chances[:, level], temperature, top_p)
+        """``hidden`` (n, n_hidden), ``uniforms`` (n, levels) → codes (n, levels) int32."""
+        units = self._start(hidden)
+        codes = np.zeros((len(hidden), len(self.unit_bias)), np.int32)
+        before = np.zeros_like(units[:, 0])
+        for level in range(codes.shape[1]):
+            logits = self._logits(level, units, before)
+            codes[:, level] = sample_categorical(logits, uniforms[:, level], temperature, top_p)
+            before = self._with_code(level, codes[:, level], before)
         return codes
 
-    def logits(self, hidden: np.ndarray, codes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield each level and the ``(n, codes)`` logits of its code, in order.
+    def logits(self, hidden: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """All logits of steps whose codes are known, as the head's call: (n, levels, codes)."""
+        units = self._start(hidden)
+        before, logits = np.zeros_like(units[:, 0]), []
+        for level in range(codes.shape[1]):
+            logits.append(self._logits(level, units, before))
+            before = self._with_code(level, codes[:, level], before)
+        return np.stack(logits, axis=1)
 
-        ``codes`` (n, levels) is read as it goes: the caller fills in each level before the next.
-        """
-        n_codes = self._output_bias.shape[1]
-        units = times(hidden, self._of_hidden).reshape(len(hidden), *self._unit_bias.shape)
-        units = units + self._unit_bias
-        spelt = np.zeros_like(units[:, 0])
-        for level in range(units.shape[1]):
-            if level > 0:
-                spelt += self._of_codes[codes[:, level - 1] + (level - 1) * n_codes]
-            unit = units[:, level] + spelt
-            unit = unit * 0.5 * (1.0 + np.tanh(0.5 * unit))
-            yield level, times(unit, self._of_units[level]) + self._output_bias[level]
+    def _start(self, hidden: np.ndarray) -> np.ndarray:
+        """The backbone's share of the units, ``(n, levels, units)``."""
+        units = rowwise_matmul(hidden, self.hidden_to_units)
+        return units.reshape(len(hidden), *self.unit_bias.shape) + self.unit_bias
+
+    def _logits(self, level: int, units: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """``(n, codes)``, given the share ``(n, units)`` of the levels before."""
+        unit = units[:, level] + before
+        unit = unit * 0.5 * (1.0 + np.tanh(0.5 * unit))
+        return rowwise_matmul(unit, self.units_to_logits[level]) + self.output_bias[level]
+
+    def _with_code(self, level: int, codes: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """The share of all levels up to this one, whose codes are ``(n,)``."""
+        if level == len(self.unit_bias) - 1:  # nothing depends on the last level's
+            return before
+        return before + self.codes_to_units[codes + level * self.output_bias.shape[1]]
 
 
-def cross_entropy(codes: Any, logits: Any, smoothing: float) -> Any:
-    """Mean cross-entropy in nats a code, ``(…,)`` int under ``(…, codes)``.
+def cross_entropy(codes: Any, logits: Any, step_weights: Any = None) -> Any:
+    """Mean cross-entropy in nats a code, ``(…, levels)`` int under ``(…, levels, codes)``.
 
-    ``smoothing`` of the target's weight is spread over all codes (Szegedy et al. 2016).
+    ``step_weights`` (…,) say how much each step counts: the mean is then theirs.
     """
     logs = ops.log_softmax(logits)
     of_targets = ops.take_along_axis(logs, ops.cast(codes, "int32")[..., None], axis=-1)
-    return -(1.0 - smoothing) * ops.mean(of_targets) - smoothing * ops.mean(logs)
+    if step_weights is None:
+        return -ops.mean(of_targets)
+    of_steps = ops.mean(of_targets[..., 0], axis=-1)
+    return -ops.sum(step_weights * of_steps) / ops.sum(step_weights)

@@ -5,34 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from soundloom.audio.files import write_audio
+from soundloom.audio.files import read_audio, write_audio
 from soundloom.audio.levels import peak_dbfs, rms_dbfs
 from soundloom.audio.samples import resample
-from soundloom.common.folders import FrameFolder
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.keras_setup import start_keras
-from soundloom.common.paths import FRAMES_FOLDER, GENERATED_FOLDER, GENERATOR_FOLDER, metrics_file
-from soundloom.config import Config, load_config
-from soundloom.corpus.manifest import Manifest
-from soundloom.corpus.split import load_split
-from soundloom.figures.sound import draw_encoded
+from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER, RAW_FOLDER, metrics_file
+from soundloom.corpus.files import read_manifest, read_split
+from soundloom.figures.spectrograms import draw_encoded
+from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import Continuation, continue_prompts
-from soundloom.generation.prompts import Prompt, choose_prompts, read_held_out, read_own
+from soundloom.generation.prompts import Prompt, choose_prompts, held_out_prompt, prompt_from_end
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.movement import frame_change
 
 
 def main() -> None:
     """Run the stage."""
-    config = load_config()
-    start_keras(config.generate.seed, config.generate.threads)
-    from soundloom.models.registry import load_generator
+    config = GenerateConfig.load()
+    start_keras(config.seed, config.threads)
+    from soundloom.models.files import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
     prompts = _prompts(config, codec.sample_rate_hz)
-    continuations = continue_prompts(
-        model, codec, [prompt.samples for prompt in prompts], config.generate
-    )
+    continuations = continue_prompts(model, codec, [prompt.samples for prompt in prompts], config)
     entries, numbers = [], {}
     with folder_written_aside(GENERATED_FOLDER) as aside:
         for number, (prompt, made) in enumerate(zip(prompts, continuations, strict=True)):
@@ -42,45 +38,61 @@ def main() -> None:
     write_json(metrics_file("generate"), numbers)
 
 
-def _prompts(config: Config, rate_hz: int) -> list[Prompt]:
-    wanted = config.generate
-    if wanted.prompt:
-        return [read_own(Path(wanted.prompt), wanted.prompt_seconds, rate_hz)] * wanted.n_samples
-    segments = load_split(FrameFolder(FRAMES_FOLDER).split_file)
+def _prompts(config: GenerateConfig, rate_hz: int) -> list[Prompt]:
+    if config.prompt:
+        path = Path(config.prompt)
+        samples = read_audio(path, rate_hz)
+        return [prompt_from_end(path.name, samples, config.prompt_seconds, rate_hz)] * (
+            config.n_samples
+        )
     places = choose_prompts(
-        [segment for segment in segments if segment.part == wanted.prompts_from],
-        wanted.n_samples,
-        round(wanted.prompt_seconds * rate_hz),
-        round(wanted.seconds * rate_hz),
+        [segment for segment in read_split() if segment.part == config.prompts_from],
+        config.n_samples,
+        round(config.prompt_seconds * rate_hz),
+        round(config.seconds * rate_hz),
     )
-    return read_held_out(places, Manifest.load().by_name, rate_hz)
+    clips = read_manifest().by_name
+    return [
+        held_out_prompt(
+            place,
+            clips[place.clip],
+            read_audio(RAW_FOLDER / clips[place.clip].file, rate_hz),
+            rate_hz,
+        )
+        for place in places
+    ]
 
 
 def _write(
-    folder: Path, suffix: str, prompt: Prompt, made: Continuation, codec: FrameCodec, config: Config
+    folder: Path,
+    suffix: str,
+    prompt: Prompt,
+    made: Continuation,
+    codec: FrameCodec,
+    config: GenerateConfig,
 ) -> dict[str, Any]:
     """Write one sample's files; returns its entry in ``generated.json``."""
-    wanted, rate_hz = config.generate, codec.sample_rate_hz
+    rate_hz = codec.sample_rate_hz
     path = folder / "samples" / f"sample_{suffix}.wav"
-    write_audio(path, made.samples, wanted.sample_rate_hz, wanted.channels)
-    heard = {"sample": resample(made.samples, wanted.sample_rate_hz, rate_hz)}
-    heard["prompt"] = prompt.samples
+    write_audio(path, made.samples, config.sample_rate_hz, config.channels)
+    audio = {"sample": resample(made.samples, config.sample_rate_hz, rate_hz)}
+    audio["prompt"] = prompt.samples
     write_audio(folder / "prompts" / f"prompt_{suffix}.wav", prompt.samples, rate_hz)
     if prompt.following is not None:
-        heard["real"] = prompt.following
+        audio["real"] = prompt.following
         write_audio(folder / "real" / f"real_{suffix}.wav", prompt.following, rate_hz)
-    for kind, samples in heard.items():
-        # Drawn from the audio itself, not from the frames the model dreamt of.
+    for kind, samples in audio.items():
+        # Drawn from the audio itself, not from the frames the model drew.
         picture = folder / "spectrograms" / f"{kind}_{suffix}.png"
         draw_encoded(picture, codec.encode(samples), codec)
     return {
         "name": f"sample_{suffix}",
         "prompt": f"prompt_{suffix}",
-        "real": f"real_{suffix}" if "real" in heard else None,
+        "real": f"real_{suffix}" if "real" in audio else None,
         "recording": prompt.recording,
         "clip": prompt.clip,
         "offset_seconds": prompt.offset_seconds,
-        "seed": wanted.seed,
+        "seed": config.seed,
     }
 
 

@@ -33,8 +33,8 @@ def main() -> None:
     held_out = pairs.batches("validation", batch_size=config.batch_size, seed=None)
     codec = frames.read_codec()
     vary = Augment(config.augment, codec) if config.augment.share > 0 else None
-    model = build_model(model_config, codec.config.n_bins, codec.frames_per_second, batches)
     with LiveReport() as live:
+        model = build_model(model_config, codec.config.n_bins, codec.frames_per_second, batches)
         model, history = train(model, batches, held_out, config, vary=vary, on_epoch=live.epoch)
     with folder_written_aside(GENERATOR_FOLDER) as aside:
         save_generator(aside, model, codec, model_config)

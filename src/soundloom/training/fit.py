@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from tqdm.keras import TqdmCallback
 
-from soundloom.models.base import FrameModel
+from soundloom.models.base import Example, FrameModel
 from soundloom.pairs.windows import Batches
 from soundloom.training.config import TrainConfig
 
@@ -26,18 +26,18 @@ def train(
     *,
     vary: Variation | None = None,
     on_epoch: EpochReport | None = None,
-) -> list[dict[str, float]]:
-    """Fit ``model`` in place, leaving it with the weights of its best validation loss.
+) -> tuple[FrameModel, list[dict[str, float]]]:
+    """Train the network of ``model``; returns it calibrated at its best weights, and the history.
 
-    Returns a row an epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``learning_rate``;
-    ``vary`` turns each batch of training windows into others of one shape, anew every epoch;
-    ``on_epoch`` is given each row as it comes. Training ends after a number of epochs, never of
-    minutes: a time limit would give other bytes on a busier machine.
+    The history has a row an epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``learning_rate``;
+    the best weights are those of the least ``val_loss``. ``vary`` turns each batch of training
+    windows into others of one shape, anew every epoch; ``on_epoch`` is given each row as it comes.
+    Training ends after a number of epochs, never of minutes: a time limit would give other bytes on
+    a busier machine.
     """
-    model.prepare(train_batches)
     model.network.compile(
         optimizer=_optimizer(config, len(train_batches)),
-        loss=model.loss(),
+        loss=_ModelLoss(model),
     )
     # Or TensorFlow would trace the step twice, the first time to make what the optimizer keeps.
     model.network.optimizer.build(model.network.trainable_variables)
@@ -57,8 +57,7 @@ def train(
         shuffle=False,  # the batches come shuffled
         verbose=0,
     )
-    model.finish(validation_batches)
-    return history.rows
+    return model.calibrated(validation_batches), history.rows
 
 
 def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
@@ -89,7 +88,24 @@ def _training_examples(
     for epoch in itertools.count():
         rng = np.random.default_rng([seed, epoch])
         for windows in batches.epoch(epoch):
-            yield model.example(vary(windows, rng) if vary else windows, rng)
+            windows = vary(windows, rng) if vary else windows
+            yield _as_keras_takes_it(model.example(windows, training=True, rng=rng))
+
+
+def _as_keras_takes_it(example: Example) -> tuple[Any, ...]:
+    """Inputs and targets, and weights where there are any."""
+    return example[:2] if example.weights is None else tuple(example)
+
+
+class _ModelLoss(keras.losses.Loss):
+    """The model's own loss, which does its own averaging, as Keras calls it."""
+
+    def __init__(self, model: FrameModel):
+        super().__init__(name="loss")
+        self._model = model
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return self._model.loss(y_true, y_pred, sample_weight)
 
 
 class _HeldOutLoss(keras.callbacks.Callback):
@@ -105,7 +121,10 @@ class _HeldOutLoss(keras.callbacks.Callback):
         self._batches = batches
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        examples = (self._frame_model.example(windows) for windows in self._batches.epoch(0))
+        examples = (
+            _as_keras_takes_it(self._frame_model.example(windows))
+            for windows in self._batches.epoch(0)
+        )
         loss = self.model.evaluate(examples, steps=len(self._batches), verbose=0)
         if logs is not None:
             logs["val_loss"] = loss
