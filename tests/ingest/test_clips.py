@@ -42,7 +42,7 @@ def test_clips_cover_a_recording_but_for_less_than_a_shortest_clip(
     assert all(min_clip_samples <= part.stop - part.start <= clip_samples for part in parts)
 
 
-def test_a_silent_stretch_within_a_recording_gives_no_clip() -> None:
+def test_silence_of_a_clips_length_gives_no_clip() -> None:
     samples = music(5, 1_000)
     samples[2_000:3_000] = 0
     parts = audible_slices(samples, clip_samples=1_000, min_clip_samples=500)

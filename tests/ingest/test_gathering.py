@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from recordings import music
+from recordings import music, write_recording
+from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
-from soundloom.corpus.manifest import Manifest, Rejected
+from soundloom.corpus.files import read_manifest, write_manifest
+from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.gathering import gather
@@ -98,7 +100,13 @@ def test_worker_processes_of_an_earlier_run_elsewhere_write_to_the_right_folder(
     dataset: DatasetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
-    offered = Collection((recording("a", 4, 1), recording("b", 4, 2)))
+    files = {
+        name: write_recording(tmp_path / f"{name}.wav", music(4, RATE_HZ, seed), RATE_HZ)
+        for seed, name in enumerate("ab")
+    }
+    offered = Collection(
+        tuple(Recording(name, partial(read_audio, file)) for name, file in files.items())
+    )
     with joblib.parallel_config(backend="loky"):
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
@@ -138,7 +146,7 @@ def test_each_recording_left_out_is_listed_with_its_reason_and_no_path(
     )
 
 
-def test_a_silent_stretch_is_left_out_and_shows_as_a_gap(
+def test_silence_of_a_clips_length_is_left_out_and_shows_as_a_gap(
     dataset: DatasetConfig, tmp_path: Path
 ) -> None:
     samples = music(8, RATE_HZ)
@@ -187,6 +195,6 @@ def test_a_manifest_is_read_back_as_it_was_saved(dataset: DatasetConfig, tmp_pat
         Recording("b", refuse),
     )
     manifest = gather(Collection(offered), dataset, tmp_path)
-    manifest.save(tmp_path / "manifest.json")
-    assert Manifest.load(tmp_path / "manifest.json") == manifest
+    write_manifest(tmp_path / "manifest.json", manifest)
+    assert read_manifest(tmp_path / "manifest.json") == manifest
     assert "Überspielt 日本" in (tmp_path / "manifest.json").read_text(encoding="utf-8")

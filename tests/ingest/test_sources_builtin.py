@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from params import small_config
 from soundloom.band.lineup import BANDS
-from soundloom.config import load_config
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.sources.builtin import recordings
 
 
 def dataset(n_tracks: int, seed: int = 0, clip_seconds: float = 5.0) -> DatasetConfig:
-    shipped = load_config(Path(__file__).parents[1] / "params.yaml").dataset
-    builtin = shipped.builtin.model_copy(update={"n_tracks": n_tracks, "seed": seed})
-    return shipped.model_copy(update={"builtin": builtin, "clip_seconds": clip_seconds})
+    changes = {
+        "dataset.builtin.n_tracks": n_tracks,
+        "dataset.builtin.seed": seed,
+        "dataset.clip_seconds": clip_seconds,
+        "dataset.min_clip_seconds": 1.0,
+    }
+    return small_config(changes).dataset
 
 
 def test_the_shipped_corpus() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from recordings import music, write_recording
 from soundloom.common.errors import SoundloomError
-from soundloom.config import parse_config
+from soundloom.config import Config
 from soundloom.ingest.collection import Collection
 from soundloom.ingest.sources import open_source
 
@@ -21,7 +21,7 @@ def _in_project(project: Path) -> None:
 
 def collect(params: dict[str, Any], path: str) -> Collection:
     params["dataset"] |= {"source": "folder", "folder": {"path": path}}
-    with open_source(parse_config(params).dataset) as collection:
+    with open_source(Config.parse(params, "params.yaml").dataset) as collection:
         return collection
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from projects import REPOSITORY
+from params import REPOSITORY
 from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
 from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import MANIFEST_FILE, RAW_FOLDER
-from soundloom.corpus.manifest import Manifest
+from soundloom.corpus.files import read_manifest
 from soundloom.ingest.collection import Collection
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.sources import folder
@@ -30,9 +30,8 @@ Save = Callable[[dict[str, Any]], None]
 
 @pytest.fixture
 def params(params: dict[str, Any]) -> dict[str, Any]:
-    """The project's own, but for clips as short as the recordings here."""
-    params["dataset"]["min_clip_seconds"] = 6.0
-    params["pairs"]["window_frames"] = 64
+    """As in all tests, but for clips long enough to hold the recordings here whole."""
+    params["dataset"] |= {"min_clip_seconds": 6.0, "clip_seconds": 30.0}
     return params
 
 
@@ -62,7 +61,7 @@ def test_odd_recordings_become_uniform_clips(
     assert "3 more, all listed in data/raw/manifest.json" in result.stderr
     assert f"{n_usable + 7}/{n_usable + 7}" in result.stderr  # the progress bar's end
 
-    manifest = Manifest.load(MANIFEST_FILE)
+    manifest = read_manifest()
     assert {clip.recording for clip in manifest.clips} == {*ODD_BUT_USABLE, TRUNCATED_BUT_USABLE}
     for clip in manifest.clips:
         info = soundfile.info(RAW_FOLDER / clip.file)
@@ -109,8 +108,8 @@ def test_licence_texts_are_kept_beside_the_clips(
 ) -> None:
     collect = folder.collect
 
-    def collect_licensed(config: DatasetConfig) -> Collection:
-        return replace(collect(config), licences={"some-songs": "Do as you like.\n"})
+    def collect_licensed(config: DatasetConfig, work: Path) -> Collection:
+        return replace(collect(config, work), licences={"some-songs": "Do as you like.\n"})
 
     monkeypatch.setattr(folder, "collect", collect_licensed)
     params["dataset"] |= {"source": "folder", "folder": {"path": str(odd_recordings)}}
@@ -126,11 +125,9 @@ def test_the_builtin_corpus_is_cut_to_whole_clips(
 ) -> None:
     params["dataset"] |= {"clip_seconds": 6.0, "sample_rate_hz": 8_000}
     params["dataset"]["builtin"]["n_tracks"] = 2
-    params["generate"]["prompt_seconds"] = 2.0
-    params["pairs"]["window_frames"] = 64
     save_params(params)
     download.main()
-    manifest = Manifest.load(MANIFEST_FILE)
+    manifest = read_manifest()
     assert manifest.clips[0].truth
     assert capsys.readouterr().out == "2 clips of 6.0 s from 2 recordings (0 rejected)\n"
 

@@ -118,4 +118,6 @@ def _yaml_fault(error: Exception) -> str:
     """What is wrong, and in which line."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or first_line(error)
+    if problem.startswith("but "):
+        problem = f"{getattr(error, 'context', '')}, {problem}"
     return f"{problem} (line {mark.line + 1})" if mark else problem
