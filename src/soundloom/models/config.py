@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from soundloom.common.params import Section
 
@@ -69,9 +69,9 @@ class ModelConfig(Section):
     tokens: TokensConfig
     density: DensityConfig
 
-    @field_validator("conditioning")
-    @classmethod
-    def _each_once(cls, kinds: list[str]) -> list[str]:
+    @model_validator(mode="after")
+    def _agree(self) -> ModelConfig:
+        kinds = self.conditioning
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"conditioning is {kinds}; it must name each kind at most once")
-        return kinds
+        return self
