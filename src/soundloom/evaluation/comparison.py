@@ -1,19 +1,23 @@
-"""How near a set of recordings comes to held-out real audio, in numbers that can be trusted.
+"""Sets of recordings beside held-out real audio: distances, novelty, diversity, stability.
 
-A set is a list of :class:`Heard`, one a recording, as :func:`listen` makes them. Generated audio,
-real audio and the controls (see ``controls.py``) all go through the same functions.
+To report one more number of whole recordings, compute it in ``metrics/stability.py`` and name it in
+:data:`WHOLE_RECORDING`. To report one more descriptor's distance, add it to a ``describe`` in
+``metrics/``; it counts in the group's ``distance`` and ``ratio`` only once :data:`COUNTED` names
+it. Whatever is returned here is written to metrics/evaluate.json and metrics/reference.json, shown
+on the listening page and logged to MLflow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from soundloom.common.evenly import evenly_spaced
 from soundloom.evaluation.config import EvaluateConfig
-from soundloom.evaluation.features import DESCRIPTORS, STABILITY_SECONDS, Heard
+from soundloom.evaluation.features import RecordingFeatures
 from soundloom.evaluation.metrics.distances import (
     bootstrap_interval,
     frechet_distance,
@@ -30,8 +34,20 @@ from soundloom.evaluation.metrics.novelty import (
     nearest_embeddings,
     nearest_passages,
 )
+from soundloom.evaluation.metrics.stability import END_SECONDS
 from soundloom.evaluation.tagger import WINDOW_SECONDS
 
+# What a group's ``distance`` and ``ratio`` are the mean of, by ``group/name``. Any other descriptor
+# is reported beside them and does not count, so that figures stay comparable with older ones.
+COUNTED = {
+    "rhythm": ("pulse_clarity", "tempo_bpm", "beat_regularity", "onsets_per_second"),
+    "tonality": ("key_clarity", "chroma_entropy"),
+    "dynamics": (
+        "rms_dbfs", "crest_db", "spectral_flatness", "centroid_hz", "spectral_flux", "high_band_db",
+    ),
+}  # fmt: skip
+# Windows of recordings whose ends are compared lie this far apart.
+STABILITY_HOP_SECONDS = 0.5
 # Fewer recordings, or pieces of them, cannot be split and compared with each other.
 _LEAST_GROUPS = 4
 _DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -42,13 +58,26 @@ _DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 _same_on_any_machine = threadpool_limits.wrap(limits=1)
 
 
-class Measures:
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+# Of each number reported of a set: its name in ``describe_recording``, and what is taken of those
+# of the set's recordings.
+WHOLE_RECORDING: dict[str, tuple[str, Callable[[Iterable[float]], float]]] = {
+    "repetition": ("repetition", _mean),
+    "stuck_seconds": ("stuck_seconds", max),
+    "silence_seconds": ("longest_silence_seconds", max),
+}
+
+
+class Comparison:
     """Held-out and training audio, with which any set of recordings is compared."""
 
     def __init__(
         self,
-        held_out: Sequence[Heard],
-        training: Sequence[Heard],
+        held_out: Sequence[RecordingFeatures],
+        training: Sequence[RecordingFeatures],
         config: EvaluateConfig,
         sample_rate_hz: int,
     ):
@@ -56,8 +85,10 @@ class Measures:
         self._frames_per_second = frames_per_second(sample_rate_hz)
 
     @_same_on_any_machine
-    def of(self, sample: Sequence[Heard], matches: Sequence[Match] | None = None) -> dict[str, Any]:
-        """Everything of a set, in JSON types: distances to held-out audio, novelty, and so on.
+    def measure(
+        self, sample: Sequence[RecordingFeatures], matches: Sequence[Match] | None = None
+    ) -> dict[str, Any]:
+        """Every number of a set, in JSON types: distances to held-out audio, novelty, and so on.
 
         ``matches`` are what :meth:`nearest` gives of the set, by default looked for here. What a
         set is too small for is left out.
@@ -66,65 +97,68 @@ class Measures:
             **self._distances(sample),
             **self._descriptors(sample),
             "novelty": self._novelty(sample, self.nearest(sample) if matches is None else matches),
-            **self._habits(sample),
+            **self._whole(sample),
         }
 
     @_same_on_any_machine
-    def of_real(self) -> dict[str, Any]:
+    def measure_real(self) -> dict[str, Any]:
         """The same of real audio: training audio's distances, and held-out audio's novelty."""
         return {
             **self._distances(self._training),
             **self._descriptors(self._training),
             "novelty": self._novelty(self._held_out, self.nearest(self._held_out)),
-            **self._habits(self._training),
+            **self._whole(self._training),
         }
 
     @_same_on_any_machine
-    def stability(self, sample: Sequence[Heard]) -> dict[str, float]:
+    def stability(self, sample: Sequence[RecordingFeatures]) -> dict[str, float]:
         """The last 15 s of recordings against their first; nothing of recordings too short.
 
         ``fad_ratio`` compares the distances of both ends from held-out audio; ``level_drift_db`` is
-        the largest of any recording, the ratios are means.
+        the largest of any recording, the ratios are means. The windows should overlap
+        (:data:`STABILITY_HOP_SECONDS`), or there are few in 15 s.
         """
-        long = [heard for heard in sample if heard.seconds >= 2 * STABILITY_SECONDS]
+        long = [recording for recording in sample if recording.seconds >= 2 * END_SECONDS]
         if not long:
             return {}
-        n_end = 1 + int((STABILITY_SECONDS - WINDOW_SECONDS) / long[0].hop_seconds)
-        first = np.concatenate([heard.embeddings[:n_end] for heard in long])
-        last = np.concatenate([heard.embeddings[-n_end:] for heard in long])
-        reference = _spread(self._held_out, "embeddings", self._n_windows(self._held_out))
+        n_end = 1 + int((END_SECONDS - WINDOW_SECONDS) / long[0].hop_seconds)
+        first = np.concatenate([recording.embeddings[:n_end] for recording in long])
+        last = np.concatenate([recording.embeddings[-n_end:] for recording in long])
+        reference = _windows(self._held_out, "embeddings", self._n_windows(self._held_out))
         fads = [frechet_distance(reference, windows) for windows in (first, last)]
         return {
             "fad_first": fads[0],
             "fad_last": fads[1],
             "fad_ratio": fads[1] / fads[0],
-            "level_drift_db": max((heard.whole["level_drift_db"] for heard in long), key=abs),
-            "flatness_ratio": _mean_of(long, "flatness_ratio"),
-            "flux_ratio": _mean_of(long, "flux_ratio"),
+            "level_drift_db": max(
+                (recording.whole["level_drift_db"] for recording in long), key=abs
+            ),
+            "flatness_ratio": _mean(recording.whole["flatness_ratio"] for recording in long),
+            "flux_ratio": _mean(recording.whole["flux_ratio"] for recording in long),
         }
 
     @_same_on_any_machine
-    def nearest(self, sample: Sequence[Heard]) -> list[Match]:
+    def nearest(self, sample: Sequence[RecordingFeatures]) -> list[Match]:
         """The training passage nearest to each passage of a set."""
         return nearest_passages(
-            [heard.log_mel for heard in sample],
-            [heard.log_mel for heard in self._training],
+            [recording.log_mel for recording in sample],
+            [recording.log_mel for recording in self._training],
             self._frames_per_second,
         )
 
-    def _n_windows(self, sample: Sequence[Heard]) -> int:
+    def _n_windows(self, sample: Sequence[RecordingFeatures]) -> int:
         """Windows both sides of a distance give: as many as asked for, or the smaller side has."""
         return min(self._config.n_windows, _count(sample), _count(self._held_out))
 
-    def _distances(self, sample: Sequence[Heard]) -> dict[str, float]:
+    def _distances(self, sample: Sequence[RecordingFeatures]) -> dict[str, float]:
         """FAD and KAD with intervals, and the distance of the tag profiles."""
         n_windows = self._n_windows(sample)
         sides = (self._held_out, sample)
-        held_out, own = (_shares(side, n_windows) for side in sides)
-        tags = [tag_profile(_spread(side, "tags", n_windows)) for side in sides]
+        held_out, own = (_windows_by_recording(side, n_windows) for side in sides)
+        tags = [tag_profile(_windows(side, "tags", n_windows)) for side in sides]
         numbers: dict[str, float] = {"n_windows": n_windows}
         for name, distance in _DISTANCES.items():
-            numbers[name] = distance(*(_spread(side, "embeddings", n_windows) for side in sides))
+            numbers[name] = distance(*(_windows(side, "embeddings", n_windows) for side in sides))
             if min(map(len, sides)) > 1:
                 numbers[f"{name}_low"], numbers[f"{name}_high"] = bootstrap_interval(
                     held_out,
@@ -135,44 +169,49 @@ class Measures:
                 )
         return numbers | {"tags": profile_distance(*tags)}
 
-    def _descriptors(self, sample: Sequence[Heard]) -> dict[str, dict[str, float]]:
-        """Of each group: every descriptor's distance, and the mean beside that of real audio."""
-        numbers: dict[str, dict[str, float]] = {}
+    def _descriptors(self, sample: Sequence[RecordingFeatures]) -> dict[str, dict[str, float]]:
+        """Of each group: every descriptor's distance, and the mean beside that of real audio.
+
+        ``ratio`` is left out where real audio does not differ from itself.
+        """
         groups = np.concatenate(
-            [[number] * len(_pieces_of(heard)) for number, heard in enumerate(self._held_out)]
+            [[number] * len(_pieces_of(real)) for number, real in enumerate(self._held_out)]
         )
         if len(self._held_out) < _LEAST_GROUPS:
             # Pieces of one recording are alike: real audio then looks nearer to itself than it is.
             groups = np.arange(len(groups))
-        n_pieces = sum(len(_pieces_of(heard)) for heard in sample)
+        n_pieces = sum(len(_pieces_of(recording)) for recording in sample)
         if len(groups) < _LEAST_GROUPS or n_pieces < 2:
             return {}
-        for group in DESCRIPTORS:
-            found = {
-                key.removeprefix(f"{group}/"): compare(
-                    np.concatenate([heard.descriptors[key] for heard in sample]),
-                    np.concatenate([heard.descriptors[key] for heard in self._held_out]),
-                    real_groups=groups,
-                    seed=self._config.seed,
-                )
-                for key in self._held_out[0].descriptors
-                if key.startswith(f"{group}/")
-            }
-            to_real = float(np.mean([one.generated_to_real for one in found.values()]))
-            among_real = float(np.mean([one.real_to_real for one in found.values()]))
-            numbers[group] = {
-                "distance": to_real,
-                "ratio": to_real / among_real,
-                **{name: one.generated_to_real for name, one in found.items()},
-            }
+        found = {
+            key: compare(
+                np.concatenate([recording.descriptors[key] for recording in sample]),
+                np.concatenate([recording.descriptors[key] for recording in self._held_out]),
+                real_groups=groups,
+                seed=self._config.seed,
+            )
+            for key in self._held_out[0].descriptors
+        }
+        numbers: dict[str, dict[str, float]] = {}
+        for group, counted in COUNTED.items():
+            to_real = _mean(found[f"{group}/{name}"].generated_to_real for name in counted)
+            among_real = _mean(found[f"{group}/{name}"].real_to_real for name in counted)
+            numbers[group] = {"distance": to_real}
+            if among_real > 0:
+                numbers[group]["ratio"] = to_real / among_real
+        for key, descriptor in found.items():
+            group, name = key.split("/")
+            numbers.setdefault(group, {})[f"{name}_distance"] = descriptor.generated_to_real
         return numbers
 
-    def _novelty(self, sample: Sequence[Heard], matches: Sequence[Match]) -> dict[str, float]:
+    def _novelty(
+        self, sample: Sequence[RecordingFeatures], matches: Sequence[Match]
+    ) -> dict[str, float]:
         """How near a set comes to training audio: correlations of passages, and embeddings."""
         correlations = np.array([match.correlation for match in matches])
         similarities, _ = nearest_embeddings(
-            np.concatenate([heard.embeddings for heard in sample]),
-            np.concatenate([heard.embeddings for heard in self._training]),
+            np.concatenate([recording.embeddings for recording in sample]),
+            np.concatenate([recording.embeddings for recording in self._training]),
         )
         numbers = {"embedding_similarity": float(similarities.mean())}
         if len(correlations):
@@ -181,45 +220,38 @@ class Measures:
             numbers["correlation_highest"] = float(correlations.max())
         return numbers
 
-    def _habits(self, sample: Sequence[Heard]) -> dict[str, float]:
-        """What a set does too much or too little of."""
+    def _whole(self, sample: Sequence[RecordingFeatures]) -> dict[str, float]:
+        """What there is too much or too little of in a set: repetition, silence, variety."""
         numbers = {
-            "repetition": _mean_of(sample, "repetition"),
-            "stuck_seconds": max(heard.whole["stuck_seconds"] for heard in sample),
-            "silence_seconds": max(heard.whole["longest_silence_seconds"] for heard in sample),
+            name: summary(recording.whole[key] for recording in sample)
+            for name, (key, summary) in WHOLE_RECORDING.items()
         }
         if min(len(sample), len(self._held_out)) > 1:
             numbers["diversity"] = relative_diversity(
-                [heard.embeddings for heard in sample],
-                [heard.embeddings for heard in self._held_out],
+                [recording.embeddings for recording in sample],
+                [recording.embeddings for recording in self._held_out],
             )
         return numbers
 
 
-def _pieces_of(heard: Heard) -> np.ndarray:
-    return next(iter(heard.descriptors.values()))
+def _pieces_of(recording: RecordingFeatures) -> np.ndarray:
+    return next(iter(recording.descriptors.values()))
 
 
-def _count(side: Sequence[Heard]) -> int:
-    return sum(len(heard.embeddings) for heard in side)
+def _count(side: Sequence[RecordingFeatures]) -> int:
+    return sum(len(recording.embeddings) for recording in side)
 
 
-def _spread(side: Sequence[Heard], what: str, count: int) -> np.ndarray:
-    """``count`` of a set's windows, evenly spread over all of it."""
-    return _thinned(np.concatenate([getattr(heard, what) for heard in side]), count)
+def _windows(side: Sequence[RecordingFeatures], what: str, count: int) -> np.ndarray:
+    """``count`` of a set's windows, evenly spaced over all of it."""
+    windows = np.concatenate([getattr(recording, what) for recording in side])
+    return windows[evenly_spaced(len(windows), count)]
 
 
-def _shares(side: Sequence[Heard], count: int) -> list[np.ndarray]:
+def _windows_by_recording(side: Sequence[RecordingFeatures], count: int) -> list[np.ndarray]:
     """``count`` of a set's embeddings, about, by recording."""
     share = count / _count(side)
     return [
-        _thinned(heard.embeddings, max(round(share * len(heard.embeddings)), 1)) for heard in side
+        embeddings[evenly_spaced(len(embeddings), max(round(share * len(embeddings)), 1))]
+        for embeddings in (recording.embeddings for recording in side)
     ]
-
-
-def _thinned(windows: np.ndarray, count: int) -> np.ndarray:
-    return windows[np.arange(count) * len(windows) // count]
-
-
-def _mean_of(side: Sequence[Heard], key: str) -> float:
-    return float(np.mean([heard.whole[key] for heard in side]))

@@ -17,7 +17,7 @@ from soundloom.common.parallel import each
 from soundloom.spectral.codec import FrameCodec
 
 # A control is recordings of at most this length, long enough for all that is measured, and as many
-# as hold the windows asked for, within these limits: one alone is diverse from nothing.
+# as hold the windows asked for, within these limits: of one alone diversity is not defined.
 SECONDS = 30.0
 _FEWEST_RECORDINGS, _MOST_RECORDINGS = 2, 8
 _WINDOWS_A_RECORDING = 10
@@ -27,7 +27,7 @@ _SECONDS_A_WINDOW = 1.5
 _PIECE_SECONDS = 4.0
 _CROSSFADE_SECONDS = 0.02
 # A loop this long is within what counts as stuck (4 s), and longer than a passage (2.5 s), so that
-# both measures of looping must tell it.
+# both measures of looping must find it.
 _LOOP_SECONDS = 3.0
 
 
@@ -61,10 +61,10 @@ def make_controls(
 
     yield "resynthesised", in_parallel(partial(resynthesised, codec), held_out)
     yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
-    yield "prompt_loop", [looped(prompt, n_samples, rate_hz) for prompt in prompts]
+    yield "prompt_loop", [prompt_loop(prompt, n_samples, rate_hz) for prompt in prompts]
     if with_band:
         yield "other_music", in_parallel(lambda song: perform(seed, song, seconds, rate_hz), wanted)
-    yield "last_frame", in_parallel(partial(held_frame, codec, n_samples=n_samples), prompts)
+    yield "last_frame", in_parallel(partial(last_frame, codec, n_samples=n_samples), prompts)
     yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
 
 
@@ -75,7 +75,7 @@ def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
     return limited(codec.decode(codec.encode(padded), len(samples)), codec.sample_rate_hz)
 
 
-def held_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:
+def last_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:
     """The last whole frame of a prompt, repeated: the drone that regression to the mean ends in."""
     frames = codec.encode(prompt)
     middle = codec.config.n_fft // 2 // codec.config.hop_samples
@@ -108,7 +108,7 @@ def splice(
     return _crossfaded(pieces(), n_samples, sample_rate_hz)
 
 
-def looped(prompt: np.ndarray, n_samples: int, sample_rate_hz: int) -> np.ndarray:
+def prompt_loop(prompt: np.ndarray, n_samples: int, sample_rate_hz: int) -> np.ndarray:
     """The last 3 s of a prompt over and over, crossfaded: real sound, but stuck.
 
     A shorter prompt is repeated whole. Returns ``(n_samples,)``.
@@ -122,7 +122,7 @@ def _crossfaded(pieces: Iterable[np.ndarray], n_samples: int, sample_rate_hz: in
     joined = np.zeros(0, np.float32)
     for piece in pieces:
         piece = piece.astype(np.float32)
-        # A piece may be shorter than two fades: what is left of a held-out stretch can be tiny.
+        # A piece may be shorter than two fades: what is left of a held-out segment can be tiny.
         fade = min(round(_CROSSFADE_SECONDS * sample_rate_hz), len(piece) // 2, len(joined))
         if fade:
             rise = np.linspace(0.0, 1.0, fade, dtype=np.float32)

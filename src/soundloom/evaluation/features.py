@@ -1,7 +1,7 @@
-"""How near a set of recordings comes to held-out real audio, in numbers that can be trusted.
+"""What is measured of each recording, once: the set's comparisons are made of this alone.
 
-A set is a list of :class:`Heard`, one a recording, as :func:`listen` makes them. Generated audio,
-real audio and the controls (see ``controls.py``) all go through the same functions.
+Generated audio, real audio and the controls go through the same functions. A set of recordings is
+a list of :class:`RecordingFeatures`, one a recording.
 """
 
 from __future__ import annotations
@@ -15,32 +15,21 @@ import numpy as np
 from soundloom.common.errors import SoundloomError
 from soundloom.common.parallel import each
 from soundloom.evaluation.metrics import dynamics, rhythm, tonality
-from soundloom.evaluation.metrics.distances import (
-    tag_profile,
-)
-from soundloom.evaluation.metrics.log_mel import frames_per_second, log_mel
-from soundloom.evaluation.metrics.stability import (
-    compare_ends,
-    longest_loop,
-    longest_silence_seconds,
-    repetition,
-)
+from soundloom.evaluation.metrics.distances import tag_profile
+from soundloom.evaluation.metrics.log_mel import log_mel
+from soundloom.evaluation.metrics.stability import describe_recording
 from soundloom.evaluation.tagger import TAGS, WINDOW_SECONDS, Tagger
 
 # Descriptors are taken of pieces this long, so that long and short recordings compare.
 PIECE_SECONDS = 10.0
-# Stability compares the first and the last stretch of this length …
-STABILITY_SECONDS = 15.0
-# … with windows this far apart.
-STABILITY_HOP_SECONDS = 0.5
-REPETITION_SECONDS = 30.0
 _MIN_PIECE_SECONDS = 5.0
 _SHORTEST_HOP_SECONDS = 0.1
+# Every number that a module's ``describe`` returns becomes a descriptor of the group.
 DESCRIPTORS = {"rhythm": rhythm, "tonality": tonality, "dynamics": dynamics}
 
 
 @dataclass(frozen=True)
-class Heard:
+class RecordingFeatures:
     """What is kept of a recording to compare it with others."""
 
     name: str
@@ -56,10 +45,10 @@ class Heard:
     descriptors: Mapping[str, np.ndarray]
     """``rhythm/tempo_bpm`` and so on, each ``(n_pieces,)``: a value a piece of 10 s."""
     whole: Mapping[str, float]
-    """What only the whole recording tells: drift from its start to its end, silence, loops."""
+    """Numbers of the whole recording, see :func:`~.metrics.stability.describe_recording`."""
 
 
-def listen(
+def extract_features(
     recordings: Mapping[str, np.ndarray],
     sample_rate_hz: int,
     tagger: Tagger,
@@ -67,10 +56,10 @@ def listen(
     n_windows: int,
     threads: int,
     hop_seconds: float | None = None,
-) -> list[Heard]:
-    """Hear recordings, ``(n_samples,)`` each, by name; those shorter than 3 s are left out.
+) -> list[RecordingFeatures]:
+    """Features of recordings, ``(n_samples,)`` each, by name; those under 3 s are left out.
 
-    The tagger's windows are spread so that there are ``n_windows`` in all, or ``hop_seconds``
+    The tagger's windows are spaced so that there are ``n_windows`` in all, or ``hop_seconds``
     apart. Raises :class:`SoundloomError` when nothing is long enough.
     """
     long_enough = {
@@ -88,11 +77,11 @@ def listen(
     described = each(
         _describe, list(long_enough.values()), sample_rate_hz, desc="descriptors", jobs=threads
     )
-    heard = []
+    features = []
     for (name, samples), known in zip(long_enough.items(), described, strict=True):
         result = tagger(samples, sample_rate_hz, hop_seconds)
-        heard.append(
-            Heard(
+        features.append(
+            RecordingFeatures(
                 name=name,
                 seconds=len(samples) / sample_rate_hz,
                 hop_seconds=hop_seconds,
@@ -101,7 +90,7 @@ def listen(
                 **known,
             )
         )
-    return heard
+    return features
 
 
 def describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, float]:
@@ -116,34 +105,34 @@ def describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, float]:
 def hop_for(durations_seconds: Sequence[float], n_windows: int) -> float:
     """The hop at which recordings of these lengths give ``n_windows`` windows of 3 s, or more.
 
-    Never more than a window: then some of the audio would not be heard at all.
+    Never more than a window: then some of the audio would lie in none.
     """
     room = sum(max(seconds - WINDOW_SECONDS, 0.0) for seconds in durations_seconds)
     return float(np.clip(room / n_windows, _SHORTEST_HOP_SECONDS, WINDOW_SECONDS))
 
 
-def to_arrays(heard: Sequence[Heard]) -> dict[str, np.ndarray]:
+def to_arrays(features: Sequence[RecordingFeatures]) -> dict[str, np.ndarray]:
     """Everything of a set as arrays by name, for a file."""
-    arrays = {"names": np.array([clip.name for clip in heard])}
-    for number, clip in enumerate(heard):
+    arrays = {"names": np.array([recording.name for recording in features])}
+    for number, recording in enumerate(features):
         arrays |= {
-            f"{number}/times": np.array([clip.seconds, clip.hop_seconds]),
-            f"{number}/tags": clip.tags,
-            f"{number}/embeddings": clip.embeddings,
-            f"{number}/log_mel": clip.log_mel,
-            **{f"{number}/of/{key}": values for key, values in clip.descriptors.items()},
-            **{f"{number}/whole/{key}": np.array(value) for key, value in clip.whole.items()},
+            f"{number}/times": np.array([recording.seconds, recording.hop_seconds]),
+            f"{number}/tags": recording.tags,
+            f"{number}/embeddings": recording.embeddings,
+            f"{number}/log_mel": recording.log_mel,
+            **{f"{number}/of/{key}": values for key, values in recording.descriptors.items()},
+            **{f"{number}/whole/{key}": np.array(value) for key, value in recording.whole.items()},
         }
     return arrays
 
 
-def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[Heard]:
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[RecordingFeatures]:
     """Undo :func:`to_arrays`."""
-    heard = []
+    features = []
     for number, name in enumerate(arrays["names"]):
         seconds, hop_seconds = map(float, arrays[f"{number}/times"])
-        heard.append(
-            Heard(
+        features.append(
+            RecordingFeatures(
                 name=str(name),
                 seconds=seconds,
                 hop_seconds=hop_seconds,
@@ -156,29 +145,23 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[Heard]:
                 },
             )
         )
-    return heard
+    return features
 
 
-def top_tags(heard: Sequence[Heard], n_tags: int = 5) -> list[str]:
+def top_tags(features: Sequence[RecordingFeatures], n_tags: int = 5) -> list[str]:
     """The tags with the highest mean, the highest first."""
-    profile = tag_profile(np.concatenate([clip.tags for clip in heard]))
+    profile = tag_profile(np.concatenate([recording.tags for recording in features]))
     return [TAGS[index] for index in np.argsort(-profile)[:n_tags]]
 
 
 def _describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:
-    """The fields of :class:`Heard` that need no network."""
+    """The fields of :class:`RecordingFeatures` that need no network."""
     pieces = [describe(piece, sample_rate_hz) for piece in _pieces(samples, sample_rate_hz)]
-    frames, rate = log_mel(samples, sample_rate_hz), frames_per_second(sample_rate_hz)
+    frames = log_mel(samples, sample_rate_hz)
     return {
         "log_mel": frames,
         "descriptors": {key: np.array([piece[key] for piece in pieces]) for key in pieces[0]},
-        "whole": {
-            **compare_ends(samples, sample_rate_hz, STABILITY_SECONDS),
-            "longest_silence_seconds": longest_silence_seconds(samples, sample_rate_hz),
-            "stuck_seconds": longest_loop(frames, rate).seconds,
-            # Longer recordings repeat more: all are judged by as much of them.
-            "repetition": repetition(frames[: round(REPETITION_SECONDS * rate)], rate),
-        },
+        "whole": describe_recording(samples, frames, sample_rate_hz),
     }
 
 

@@ -1,8 +1,4 @@
-"""How near a set of recordings comes to held-out real audio, in numbers that can be trusted.
-
-A set is a list of :class:`Heard`, one a recording, as :func:`listen` makes them. Generated audio,
-real audio and the controls (see ``controls.py``) all go through the same functions.
-"""
+"""Whether music keeps the tempo and the key that its source is known to have."""
 
 from __future__ import annotations
 
@@ -11,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from soundloom.common.pitch import Key
 from soundloom.evaluation.metrics import rhythm, tonality
+
+# As much of a recording is analysed.
+_SECONDS = 30.0
 
 
 def truth_kept(
@@ -28,11 +28,11 @@ def truth_kept(
     """
     tempos, keys = [], []
     for name, truth in truths.items():
-        start = recordings[name][: round(30.0 * sample_rate_hz)]
+        start = recordings[name][: round(_SECONDS * sample_rate_hz)]
         beats = rhythm.track_beats(*rhythm.onset_envelope(start, sample_rate_hz))
         tempos.append(rhythm.tempo_agrees(beats.tempo_bpm, truth["tempo_bpm"]))
         key = tonality.find_key(tonality.chroma(start, sample_rate_hz)).key
-        keys.append(tonality.key_agreement(key, tonality.parse_key(truth["key"])))
+        keys.append(tonality.key_agreement(key, Key.parse(truth["key"])))
     return {
         "tempo": float(np.mean(tempos)),
         "key": float(np.mean(keys)),

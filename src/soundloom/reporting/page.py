@@ -22,7 +22,7 @@ import soundfile
 
 from soundloom.common.params import flattened
 from soundloom.corpus.manifest import Manifest
-from soundloom.figures import sound as figures
+from soundloom.figures.canvas import HEAT_MAP_RIGHT, LEFT
 
 CHART_WIDTH, CHART_HEIGHT = 640, 260
 CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 64, 16, 16, 40
@@ -145,7 +145,7 @@ def render(
         evaluation_table=metric_table("All numbers", evaluation.sets) if evaluation else None,
         metrics=[metric_table(title, document) for title, document in metrics.items()],
         params=[param_table(section, values) for section, values in params.items()],
-        plot={"left": figures.LEFT, "right": figures.HEAT_MAP_RIGHT},
+        plot={"left": LEFT, "right": HEAT_MAP_RIGHT},
         chart_size={
             "width": CHART_WIDTH,
             "height": CHART_HEIGHT,

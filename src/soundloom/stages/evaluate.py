@@ -17,48 +17,50 @@ from soundloom.common.paths import (
     REFERENCE_FOLDER,
     metrics_file,
 )
-from soundloom.config import load_config
+from soundloom.corpus.files import read_manifest
 from soundloom.corpus.manifest import Manifest
 from soundloom.corpus.split import parse_segment_name
+from soundloom.evaluation.comparison import STABILITY_HOP_SECONDS, Comparison
+from soundloom.evaluation.config import EvaluateConfig
+from soundloom.evaluation.features import extract_features, from_arrays, top_tags
+from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.evaluation.metrics.log_mel import PASSAGE_SECONDS
 from soundloom.evaluation.metrics.novelty import Match, closest_pairs
-from soundloom.figures.sound import draw_distances
+from soundloom.figures.distances import draw_distances
 
 
 def main() -> None:
     """Run the stage."""
-    config = load_config()
-    start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom import evaluation
-    from soundloom.evaluation.tagger import Tagger
+    config, manifest = EvaluateConfig.load(), read_manifest()
+    start_keras(config.seed, config.threads)
+    from soundloom.evaluation.musicnn import load_tagger
 
-    rate_hz = config.dataset.sample_rate_hz
+    rate_hz = manifest.sample_rate_hz
     files = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
     generated = {file.stem: read_audio(file, rate_hz) for file in files}
-    heard = evaluation.listen(
-        generated, rate_hz, Tagger.load(),
-        n_windows=config.evaluate.n_windows, threads=config.evaluate.threads,
-        hop_seconds=evaluation.STABILITY_HOP_SECONDS,
+    features = extract_features(
+        generated, rate_hz, load_tagger(),
+        n_windows=config.n_windows, threads=config.threads, hop_seconds=STABILITY_HOP_SECONDS,
     )  # fmt: skip
     training, held_out = (
-        evaluation.from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
+        from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
         for name in ("training", "held_out")
     )
-    measures = evaluation.Measures(held_out, training, config.evaluate, rate_hz)
-    matches = measures.nearest(heard)
-    numbers = measures.of(heard, matches)
-    if stability := measures.stability(heard):
+    comparison = Comparison(held_out, training, config, rate_hz)
+    matches = comparison.nearest(features)
+    numbers = comparison.measure(features, matches)
+    if stability := comparison.stability(features):
         numbers["stability"] = stability
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
-    if truths := Manifest.load().truths({entry["name"]: entry["clip"] for entry in entries}):
-        numbers["truth"] = evaluation.truth_kept(generated, truths, rate_hz)
+    if truths := manifest.truths({entry["name"]: entry["clip"] for entry in entries}):
+        numbers["truth"] = truth_kept(generated, truths, rate_hz)
     controls = read_json(metrics_file("reference"))
     with folder_written_aside(EVALUATED_FOLDER) as aside:
-        write_json(aside / "tags.json", {"generated": evaluation.top_tags(heard)})
+        write_json(aside / "tags.json", {"generated": top_tags(features)})
         draw_distances(aside / "figures" / "distances.png", {"generated": numbers, **controls})
-        pairs = closest_pairs(matches, config.evaluate.n_pairs)
-        names, training_names = ([clip.name for clip in side] for side in (heard, training))
-        _write_pairs(aside / "pairs", pairs, names, training_names, generated, rate_hz)
+        pairs = closest_pairs(matches, config.n_pairs)
+        names, training_names = ([clip.name for clip in side] for side in (features, training))
+        _write_pairs(aside / "pairs", pairs, names, training_names, generated, manifest)
     write_json(metrics_file("evaluate"), numbers)
 
 
@@ -68,13 +70,13 @@ def _write_pairs(
     names: Sequence[str],
     training_names: Sequence[str],
     generated: Mapping[str, np.ndarray],
-    rate_hz: int,
+    manifest: Manifest,
 ) -> None:
     """Write each generated passage and the training passage nearest to it, and where they lie.
 
     Pairs number the recordings of ``names`` and ``training_names``.
     """
-    clips, listed = Manifest.load().by_name, []
+    rate_hz, clips, listed = manifest.sample_rate_hz, manifest.by_name, []
     for number, pair in enumerate(pairs):
         clip, offset = parse_segment_name(training_names[pair.training_clip])
         original = read_audio(RAW_FOLDER / clips[clip].file, rate_hz)[offset:]

@@ -11,7 +11,8 @@ from soundloom.common.paths import RAW_FOLDER, REPORTS_FOLDER, metrics_file
 from soundloom.corpus.files import read_manifest
 from soundloom.explore.config import ExploreConfig
 from soundloom.explore.look import Look, look_at
-from soundloom.figures import sound as figures
+from soundloom.figures.spectrograms import draw_chroma, draw_decibels
+from soundloom.figures.waveforms import draw_resampled, draw_rolloff, draw_waveform, draw_zoom
 
 
 def main() -> None:
@@ -45,17 +46,11 @@ def draw(look: Look, start: Path, config: ExploreConfig, clip: str) -> None:
         f"{clip}: {100 * config.rolloff_fraction:g} % of the spectrum lies below the line"
     )
     resampled_title = f"{clip}: {len(samples)} samples become {len(look.resampled)}"
-    figures.draw_waveform(file("waveform"), samples, rate_hz, title=clip)
-    figures.draw_zoom(
-        file("zoom"), look.zoom, look.zoom_start_sample, look.crossings, title=zoom_title
-    )
-    figures.draw_decibels(
-        file("spectrogram"), look.frames_db, look.frequencies_hz, frame_hz, title=clip
-    )
-    figures.draw_rolloff(
-        file("rolloff"), samples, rate_hz, look.rolloff_hz, frame_hz, title=rolloff_title
-    )
-    figures.draw_chroma(file("chroma"), look.chroma, frame_hz, title=clip)
-    figures.draw_resampled(
+    draw_waveform(file("waveform"), samples, rate_hz, title=clip)
+    draw_zoom(file("zoom"), look.zoom, look.zoom_start_sample, look.crossings, title=zoom_title)
+    draw_decibels(file("spectrogram"), look.frames_db, look.frequencies_hz, frame_hz, title=clip)
+    draw_rolloff(file("rolloff"), samples, rate_hz, look.rolloff_hz, frame_hz, title=rolloff_title)
+    draw_chroma(file("chroma"), look.chroma, frame_hz, title=clip)
+    draw_resampled(
         file("resampled"), *look.before_and_after, look.spectra_db, title=resampled_title
     )

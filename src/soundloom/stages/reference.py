@@ -1,4 +1,7 @@
-"""Stage ``reference``: hear real audio and the controls, with which generated audio is compared."""
+"""Stage ``reference``: measure real audio and the controls, with which generated audio is compared.
+
+They are given to the same functions as generated audio, by the stage ``evaluate``.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +9,68 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from soundloom.common.folders import FrameFolder
-from soundloom.common.io import folder_written_aside, read_json, write_arrays, write_json
+from soundloom.audio.files import read_audio
+from soundloom.common.io import folder_written_aside, write_arrays, write_json
 from soundloom.common.keras_setup import start_keras
-from soundloom.common.paths import FRAMES_FOLDER, REFERENCE_FOLDER, metrics_file
-from soundloom.config import load_config
+from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
+from soundloom.corpus.config import HeldOutConfig
+from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.manifest import Manifest
-from soundloom.corpus.split import parse_segment_name
+from soundloom.corpus.split import Part, parse_segment_name
+from soundloom.evaluation.comparison import Comparison
+from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.controls import make_controls
-from soundloom.parts import read_part
-from soundloom.spectral.codec import FrameCodec
+from soundloom.evaluation.features import RecordingFeatures, extract_features, to_arrays, top_tags
+from soundloom.evaluation.ground_truth import truth_kept
+from soundloom.spectral.files import FrameFolder
 
 
 def main() -> None:
     """Run the stage."""
-    config = load_config()
-    start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation.comparison import Measures
-    from soundloom.evaluation.features import listen, to_arrays, top_tags
-    from soundloom.evaluation.ground_truth import truth_kept
-    from soundloom.evaluation.tagger import Tagger
+    config, prompts, manifest = EvaluateConfig.load(), HeldOutConfig.load(), read_manifest()
+    start_keras(config.seed, config.threads)
+    from soundloom.evaluation.musicnn import load_tagger
 
-    rate_hz = config.dataset.sample_rate_hz
-    audio = {part: dict(read_part(part)) for part in ("train", config.generate.prompts_from)}
-    training, held_out = audio.values()
-    tagger = Tagger.load()
+    rate_hz, tagger = manifest.sample_rate_hz, load_tagger()
+    training, held_out = (read_part(manifest, part) for part in ("train", prompts.prompts_from))
 
-    def hear(recordings: Mapping[str, np.ndarray]) -> list:
-        return listen(
-            recordings, rate_hz, tagger,
-            n_windows=config.evaluate.n_windows, threads=config.evaluate.threads,
-        )  # fmt: skip
+    def extract(recordings: Mapping[str, np.ndarray]) -> list[RecordingFeatures]:
+        return extract_features(
+            recordings, rate_hz, tagger, n_windows=config.n_windows, threads=config.threads
+        )
 
-    heard_training, heard_held_out = hear(training), hear(held_out)
-    measures = Measures(heard_held_out, heard_training, config.evaluate, rate_hz)
-    numbers = {"real": measures.of_real()}
-    clip_of = {name: parse_segment_name(name)[0] for name in held_out}
-    if truths := Manifest.load().truths(clip_of):
+    training_features, held_out_features = extract(training), extract(held_out)
+    comparison = Comparison(held_out_features, training_features, config, rate_hz)
+    numbers = {"real": comparison.measure_real()}
+    if truths := manifest.truths({name: parse_segment_name(name)[0] for name in held_out}):
         numbers["real"]["truth"] = truth_kept(held_out, truths, rate_hz)
-    tags = {"training": top_tags(heard_training), "held_out": top_tags(heard_held_out)}
+    tags = {"training": top_tags(training_features), "held_out": top_tags(held_out_features)}
     for name, recordings in make_controls(
-        FrameCodec.from_json(read_json(FrameFolder(FRAMES_FOLDER).codec_file)),
+        FrameFolder(FRAMES_FOLDER).read_codec(),
         list(training.values()),
         list(held_out.values()),
-        prompt_seconds=config.generate.prompt_seconds,
-        with_band=Manifest.load().source != "builtin",
-        n_windows=config.evaluate.n_windows,
-        seed=config.evaluate.seed,
-        jobs=config.evaluate.threads,
+        prompt_seconds=prompts.prompt_seconds,
+        with_band=manifest.source != "builtin",
+        n_windows=config.n_windows,
+        seed=config.seed,
+        jobs=config.threads,
     ):
-        heard = hear({str(number): samples for number, samples in enumerate(recordings)})
-        numbers[name], tags[name] = measures.of(heard), top_tags(heard)
+        features = extract({str(number): samples for number, samples in enumerate(recordings)})
+        numbers[name], tags[name] = comparison.measure(features), top_tags(features)
     with folder_written_aside(REFERENCE_FOLDER) as aside:
-        write_arrays(aside / "training.npz", to_arrays(heard_training))
-        write_arrays(aside / "held_out.npz", to_arrays(heard_held_out))
+        write_arrays(aside / "training.npz", to_arrays(training_features))
+        write_arrays(aside / "held_out.npz", to_arrays(held_out_features))
         write_json(aside / "tags.json", tags)
     write_json(metrics_file("reference"), numbers)
+
+
+def read_part(manifest: Manifest, part: Part) -> dict[str, np.ndarray]:
+    """Audio of every segment of a part, by the segment's name: ``(n_samples,)`` each."""
+    clips = manifest.by_name
+    return {
+        segment.name: read_audio(RAW_FOLDER / clips[segment.clip].file, manifest.sample_rate_hz)[
+            segment.start_sample : segment.end_sample
+        ]
+        for segment in read_split()
+        if segment.part == part
+    }

@@ -12,7 +12,7 @@ from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REPORTS_FOLDER, metrics_file
 from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.manifest import Clip
-from soundloom.figures.sound import draw_encoded
+from soundloom.figures.spectrograms import draw_encoded
 from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.encoding import encode_clips, fit_codec, measure_round_trip
 from soundloom.spectral.files import FrameFolder

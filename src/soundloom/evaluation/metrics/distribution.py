@@ -9,35 +9,16 @@ from scipy.stats import wasserstein_distance
 
 from soundloom.common.errors import SoundloomError
 
-# A ratio of two distances below this share of the spread says nothing.
-_LEAST_DISTANCE = 1e-3
-
 
 @dataclass(frozen=True)
-class Comparison:
-    """Distances in standard deviations of the real values; ``ratio`` is the first over the second.
+class DescriptorDistance:
+    """1-D Wasserstein distances in standard deviations of the real values.
 
-    A ratio near 1 says: as near to real audio as real audio is to itself.
+    As near as real audio is to itself is generated audio where the two are alike.
     """
 
     generated_to_real: float
     real_to_real: float
-    ratio: float
-
-
-def normalised_distance(found: np.ndarray, reference: np.ndarray) -> float:
-    """1-D Wasserstein distance over the standard deviation of ``reference``.
-
-    Values shifted by one standard deviation give 1. A reference that does not vary is given
-    a spread of 1e-6 of its size (or 1e-6). Samples of one distribution are apart too: two of
-    ``n`` normal values by about 1.8 / sqrt(n). Raises :class:`SoundloomError` when either is empty.
-    Source: Ramdas, Garcia Trillos & Cuturi 2017.
-    """
-    if not len(found) or not len(reference):
-        raise SoundloomError(
-            f"distribution: {len(found)} values against {len(reference)}; at least 1 each"
-        )
-    return float(wasserstein_distance(found, reference)) / _spread(reference)
 
 
 def compare(
@@ -47,18 +28,19 @@ def compare(
     real_groups: np.ndarray | None = None,
     n_splits: int = 200,
     seed: int = 0,
-) -> Comparison:
+) -> DescriptorDistance:
     """Generated values against held-out real ones, and real ones against each other.
 
     ``generated`` (n,), ``real`` (m,). ``n_splits`` times the real values are split in halves at
     random; one half is compared with the other and with as many generated values. Equal counts
-    carry an equal share of chance, so the ratio is near 1 for equal distributions however small
-    the samples. With few values it is blind rather than wrong: a shift of one standard deviation
-    gives 1.4 for 4 or 8 values on either side, 2.7 for 40.
+    carry an equal share of chance, so both distances are about equal for equal distributions
+    however small the samples. With few values it is blind rather than wrong: a shift of one
+    standard deviation gives a ratio of 1.4 for 4 or 8 values on either side, 2.7 for 40.
 
     Windows of one clip are alike: name each real value's clip in ``real_groups`` (m,) and whole
     clips are put on one side or the other, or real audio would look nearer to itself than it is.
     Raises :class:`SoundloomError` for fewer than 2 generated values or 4 real ones (or clips).
+    Source of the distance: Ramdas, Garcia Trillos & Cuturi 2017.
     """
     groups = np.arange(len(real)) if real_groups is None else np.asarray(real_groups)
     names = np.unique(groups)
@@ -76,14 +58,12 @@ def compare(
         reference = halves[0][:n_values]
         to_real.append(wasserstein_distance(rng.permutation(generated)[:n_values], reference))
         among_real.append(wasserstein_distance(halves[1][:n_values], reference))
-    spread = _spread(real)
-    generated_to_real = float(np.mean(to_real)) / spread
-    real_to_real = float(np.mean(among_real)) / spread
-    ratio = (generated_to_real + _LEAST_DISTANCE) / (real_to_real + _LEAST_DISTANCE)
-    return Comparison(generated_to_real, real_to_real, ratio)
+    unit = _std(real)
+    return DescriptorDistance(float(np.mean(to_real)) / unit, float(np.mean(among_real)) / unit)
 
 
-def _spread(reference: np.ndarray) -> float:
-    values = np.asarray(reference, np.float64)
+def _std(real: np.ndarray) -> float:
+    """Standard deviation; of values that do not vary 1e-6 of their size (or 1e-6), never 0."""
+    values = np.asarray(real, np.float64)
     size = float(np.abs(values).max())
     return max(float(values.std()), 1e-6 * size if size > 0 else 1e-6)

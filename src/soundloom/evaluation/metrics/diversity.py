@@ -1,4 +1,4 @@
-"""Whether a model says the same thing every time."""
+"""Whether a model makes the same thing every time."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def relative_diversity(generated: Sequence[np.ndarray], real: Sequence[np.ndarra
     same prompts. Real clips that are all alike, though, are given a distance of 1e-9 of their own
     size, so that the ratio stays finite.
     """
-    spread = mean_pairwise_distance(real)
+    among_real = mean_pairwise_distance(real)
     size = max(float(np.abs(clip).max()) for clip in real)
-    return mean_pairwise_distance(generated) / max(spread, 1e-9 * max(size, 1e-9))
+    return mean_pairwise_distance(generated) / max(among_real, 1e-9 * max(size, 1e-9))

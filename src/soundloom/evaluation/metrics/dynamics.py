@@ -106,7 +106,7 @@ def spectral_flux(power: np.ndarray) -> float:
 def high_band_db(power: np.ndarray, frequencies_hz: np.ndarray) -> float:
     """Energy from 8 kHz up, relative to all of it, in dB; -120 at least, and for silence.
 
-    A tagger fed 16 kHz audio hears nothing there: what goes wrong above 8 kHz shows only here.
+    The tagger is fed 16 kHz audio: what goes wrong above 8 kHz shows only here.
     """
     per_bin = power.sum(axis=0, dtype=np.float64)
     high, whole = per_bin[frequencies_hz >= HIGH_BAND_HZ].sum(), per_bin.sum()

@@ -22,9 +22,9 @@ WINDOW_SECONDS = 0.093
 FLOOR_DB = -120.0
 
 PASSAGE_SECONDS = 2.5
-# An analysis window spans seven hops, so every fourth frame says what all of them say.
+# An analysis window spans seven hops, so every fourth frame holds what all of them hold.
 _FRAMES_PER_TAP = 4
-# What lies further below a passage's loudest level is not heard, and must not sway a correlation.
+# What lies further below a passage's loudest level is inaudible, and must not sway a correlation.
 _PASSAGE_RANGE_DB = 60.0
 # A passage whose levels move less holds nothing to recognise it by: silence, a held tone.
 _LEAST_MOVEMENT_DB = 0.5

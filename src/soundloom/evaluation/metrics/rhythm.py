@@ -14,7 +14,7 @@ FASTEST_BPM = 200.0
 PRIOR_BPM = 120.0
 _HOP_SECONDS = 256 / 22_050  # 3 % of a beat at 155 bpm, less than the tolerance on a tempo
 _HIGHEST_HZ = 8000.0
-# Strokes 20 ms apart still fall on one beat.
+# Onsets 20 ms apart still fall on one beat.
 _SMEAR_SECONDS = 0.02
 _FEWEST_BEATS = 4
 # Rise in dB, averaged over the bands. The ripple of a held chord stays below; music peaks at 4

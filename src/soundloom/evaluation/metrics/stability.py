@@ -13,12 +13,15 @@ from soundloom.audio.levels import rms_dbfs
 from soundloom.evaluation.metrics.dynamics import spectra, spectral_flatness, spectral_flux
 from soundloom.evaluation.metrics.log_mel import (
     frames_per_second,
-    log_mel,
     passage_blocks,
     passage_frames,
     passages,
 )
 
+# Recordings' first and last seconds are compared, where they last as long as both.
+END_SECONDS = 15.0
+# Longer recordings repeat more: all are judged by as much of them.
+REPETITION_SECONDS = 30.0
 SILENCE_DBFS = -60.0
 _QUIETEST_DBFS = -100.0
 _BLOCK_SECONDS = 0.01
@@ -34,33 +37,33 @@ _LEAST_VARIANCE_DB2 = 0.25
 
 @dataclass(frozen=True)
 class Loop:
-    """A stretch that repeats itself with one period; all 0 where there is none."""
+    """A passage that repeats itself with one period; all 0 where there is none."""
 
     seconds: float
     period_seconds: float
     start_seconds: float
 
 
-def describe(
-    samples: np.ndarray, sample_rate_hz: int, end_seconds: float = 3.0
+def describe_recording(
+    samples: np.ndarray, frames: np.ndarray, sample_rate_hz: int
 ) -> dict[str, float]:
-    """The numbers of :func:`compare_ends`, ``longest_silence_seconds``, ``stuck_seconds`` and
-    ``repetition``.
+    """Every number of a whole recording, by name; always finite, from one sample on.
 
-    Always finite, from one sample on. Under 0.6 s nothing can be stuck, under 5 s nothing be
-    repeated: both are 0.
+    ``samples`` (n_samples,) and their :func:`~soundloom.evaluation.metrics.log_mel.log_mel`
+    ``frames`` (n_frames, n_bands). Under 0.6 s nothing can be stuck, under 5 s nothing be repeated:
+    both are 0. ``comparison.WHOLE_RECORDING`` says which are reported, and how.
     """
-    frames, rate = log_mel(samples, sample_rate_hz), frames_per_second(sample_rate_hz)
+    rate = frames_per_second(sample_rate_hz)
     return {
-        **compare_ends(samples, sample_rate_hz, end_seconds),
+        **compare_ends(samples, sample_rate_hz),
         "longest_silence_seconds": longest_silence_seconds(samples, sample_rate_hz),
         "stuck_seconds": longest_loop(frames, rate).seconds,
-        "repetition": repetition(frames, rate),
+        "repetition": repetition(frames[: round(REPETITION_SECONDS * rate)], rate),
     }
 
 
 def compare_ends(
-    samples: np.ndarray, sample_rate_hz: int, end_seconds: float = 3.0
+    samples: np.ndarray, sample_rate_hz: int, end_seconds: float = END_SECONDS
 ) -> dict[str, float]:
     """The last ``end_seconds`` against the first, or halves where there is less audio than two.
 
@@ -92,9 +95,9 @@ def longest_silence_seconds(samples: np.ndarray, sample_rate_hz: int) -> float:
 
 
 def longest_loop(frames: np.ndarray, rate: float, threshold: float = 0.97) -> Loop:
-    """The longest stretch of log-mel ``frames`` (n, n_bands; dB) that a short period repeats.
+    """The longest passage of log-mel ``frames`` (n, n_bands; dB) that a short period repeats.
 
-    A stretch is stuck while each passage as long as the period (0.5 s at least) correlates with the
+    It is stuck while each part as long as the period (0.5 s at least) correlates with the
     one a period later above ``threshold``, bands and frames taken together, for one period of
     0.1 to 4 s. A held chord counts, since every period repeats it; so does hum or strongly coloured
     noise; white noise and silence do not. Of 16 clips of 20 s of real rock and metal, three had
@@ -127,7 +130,7 @@ def longest_loop(frames: np.ndarray, rate: float, threshold: float = 0.97) -> Lo
 
 
 def repetition(frames: np.ndarray, rate: float) -> float:
-    """How much of a clip was heard before in it: -1 to 1, 1 where every passage comes again.
+    """How much a clip repeats itself: -1 to 1, 1 where every passage comes again.
 
     The mean over passages of 2.5 s, one every 1.25 s, of the best correlation with any passage of
     the clip that does not overlap it. 0 for silence, and where ``frames`` hold less than two

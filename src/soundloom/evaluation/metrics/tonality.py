@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 import librosa
 import numpy as np
+from mir_eval.key import weighted_score
 
 from soundloom.audio.samples import resample
-from soundloom.band.theory import PITCH_NAMES, Key
-from soundloom.common.errors import SoundloomError
+from soundloom.common.pitch import PITCH_NAMES, Key
 
 # How much of each pitch class electronic dance music holds, from the tonic upwards: Faraldo, Gómez,
 # Jordà & Herrera 2016. Unlike the ratings of classical listeners (Krumhansl & Kessler 1982) they
-# know the flat seventh, as rock does: they find the keys of 34 in 40 songs of the built-in band,
-# those ratings of 30.
+# allow for the flat seventh, as rock does: they find the keys of 34 in 40 songs of the built-in
+# band, those ratings of 30.
 _PROFILES = {
     "major": (0.165, 0.047, 0.083, 0.067, 0.100, 0.093, 0.053, 0.132, 0.052, 0.074, 0.069, 0.064),
     "minor": (0.172, 0.053, 0.076, 0.100, 0.056, 0.085, 0.050, 0.135, 0.075, 0.050, 0.092, 0.055),
 }
-# Modes by their third, as a listener to major and minor alone would call them.
-_HEARD_AS = {"major": "major", "mixolydian": "major", "minor": "minor"}
+# Modes by their third: keys are scored as major or minor.
+_MAJOR_OR_MINOR = {"major": "major", "mixolydian": "major", "minor": "minor"}
 _RATE_HZ = 22_050  # seven octaves of constant-Q filters need their top note below half of it
 _HOP_SAMPLES = 2048
 _SHORTEST_SECONDS = 3.0
@@ -100,29 +100,12 @@ def chroma_entropy(chroma_frames: np.ndarray) -> float:
 def key_agreement(found: Key, true: Key) -> float:
     """MIREX key score: 1 same, 0.5 a fifth off, 0.3 relative, 0.2 parallel, else 0.
 
-    Mixolydian counts as major. A fifth off is taken either way, as in MIREX itself; mir_eval
-    (Raffel et al. 2014) takes only the fifth above the true key.
+    Mixolydian counts as major. Source: mir_eval (Raffel et al. 2014).
     """
-    modes = _HEARD_AS[found.mode], _HEARD_AS[true.mode]
-    above = (found.tonic - true.tonic) % 12
-    if modes[0] == modes[1]:
-        return {0: 1.0, 5: 0.5, 7: 0.5}.get(above, 0.0)
-    relative = 9 if modes[1] == "major" else 3
-    return {0: 0.2, relative: 0.3}.get(above, 0.0)
-
-
-def parse_key(name: str) -> Key:
-    """The key of a name as ground truth has it: "E minor", "F# mixolydian".
-
-    Raises :class:`SoundloomError` for any other.
-    """
-    pitch, _, mode = name.partition(" ")
-    if pitch not in PITCH_NAMES or mode not in _HEARD_AS:
-        raise SoundloomError(
-            f"key {name!r} is unknown: one of {', '.join(PITCH_NAMES)}, a space and one of "
-            f"{', '.join(_HEARD_AS)}"
-        )
-    return Key(PITCH_NAMES.index(pitch), mode)
+    names = [f"{PITCH_NAMES[key.tonic]} {_MAJOR_OR_MINOR[key.mode]}" for key in (true, found)]
+    # mir_eval takes only the fifth above the true key, MIREX the one below it as well; all other
+    # relations hold both ways.
+    return max(weighted_score(*names), weighted_score(*reversed(names)))
 
 
 def _tuning(samples: np.ndarray) -> float:
