@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the slowest files first; tests within a file stay in their order."""
     place = {name: number for number, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(SLOWEST)))
+
+
+# What takes seconds to import, by the test module that first did so while tests were collected.
+HEAVY = ("keras", "tensorflow", "mlflow", "matplotlib.pyplot", "dvc")
+_imported_at_collection: dict[str, str] = {}
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Note which test modules start heavy libraries when they are merely collected."""
+    for name in HEAVY:
+        if name in sys.modules:
+            _imported_at_collection.setdefault(name, report.nodeid)
+
+
+@pytest.fixture
+def heavy_at_collection() -> dict[str, str]:
+    """Heavy libraries that were imported before the first test, each with the module to blame."""
+    return _imported_at_collection
 
 
 @pytest.fixture
