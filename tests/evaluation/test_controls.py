@@ -7,16 +7,16 @@ import pytest
 
 from soundloom.audio.levels import rms_dbfs
 from soundloom.band.mix import perform
-from soundloom.config import Config
 from soundloom.evaluation.controls import (
-    held_frame,
-    looped,
+    last_frame,
     make_controls,
     noise_like,
+    prompt_loop,
     resynthesised,
     splice,
 )
 from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.movement import frame_change
 
 RATE_HZ = 22_050
@@ -27,11 +27,13 @@ def music() -> np.ndarray:
     return perform(0, 1, 6.0, RATE_HZ)
 
 
-@pytest.fixture
-def codec(config: Config, music: np.ndarray) -> FrameCodec:
-    spectrogram = config.spectrogram.model_copy(update={"griffin_lim_iterations": 2})
-    extremes = [FrameCodec.level_range(music, spectrogram, RATE_HZ)]
-    return FrameCodec.fit(extremes, spectrogram, RATE_HZ)
+@pytest.fixture(scope="module")
+def codec(music: np.ndarray) -> FrameCodec:
+    config = SpectrogramConfig(
+        kind="mel", n_fft=1280, hop_samples=256, n_mels=224, amplitude="db", range_db=80.0,
+        log1p_gain=1000.0, scaler="global", griffin_lim_iterations=2, n_previews=0,
+    )  # fmt: skip
+    return FrameCodec.fit([FrameCodec.level_range(music, config, RATE_HZ)], config, RATE_HZ)
 
 
 def test_every_control_is_made_of_what_it_claims(
@@ -56,9 +58,9 @@ def test_every_control_is_made_of_what_it_claims(
     levels = [rms_dbfs(samples) for samples in made["noise"]]
     assert levels[::2] == pytest.approx([rms_dbfs(real[0])] * 4, abs=0.3)
     assert levels[1::2] == pytest.approx([rms_dbfs(real[1])] * 4, abs=0.3)
-    drone = held_frame(codec, real[1][: 2 * RATE_HZ], 7 * RATE_HZ)
+    drone = last_frame(codec, real[1][: 2 * RATE_HZ], 7 * RATE_HZ)
     assert np.allclose(made["last_frame"][1], drone, atol=1e-4)
-    loop = looped(real[1][: 2 * RATE_HZ], 7 * RATE_HZ, RATE_HZ)
+    loop = prompt_loop(real[1][: 2 * RATE_HZ], 7 * RATE_HZ, RATE_HZ)
     assert np.array_equal(made["prompt_loop"][1], loop)
     assert np.allclose(made["other_music"][4], perform(3, 4, 7.0, RATE_HZ), atol=1e-4)
 
@@ -102,10 +104,10 @@ def test_a_held_frame_is_the_prompts_last_and_does_not_move(
     codec: FrameCodec, music: np.ndarray
 ) -> None:
     quiet_end = np.concatenate([music, np.zeros(RATE_HZ // 2, np.float32)])
-    held = held_frame(codec, music, 2 * RATE_HZ)
+    held = last_frame(codec, music, 2 * RATE_HZ)
     assert held.shape == (2 * RATE_HZ,)
     assert frame_change(codec.encode(held)) < 0.5 * frame_change(codec.encode(music))
-    assert rms_dbfs(held_frame(codec, quiet_end, RATE_HZ)) < rms_dbfs(held) - 20.0
+    assert rms_dbfs(last_frame(codec, quiet_end, RATE_HZ)) < rms_dbfs(held) - 20.0
 
 
 def test_noise_is_white_and_as_loud(music: np.ndarray) -> None:
@@ -137,7 +139,7 @@ def test_clips_shorter_than_a_piece_are_spliced_whole() -> None:
 
 def test_a_loop_repeats_the_end_of_its_prompt() -> None:
     prompt = np.random.default_rng(0).uniform(-1, 1, 5000).astype(np.float32)
-    made = looped(prompt, 30_000, 1000)
+    made = prompt_loop(prompt, 30_000, 1000)
     assert made.shape == (30_000,)
     assert np.array_equal(made[:2980], prompt[-3000:-20])
     # One period: 3 s less the 20 ms in which it fades into itself.
@@ -146,6 +148,6 @@ def test_a_loop_repeats_the_end_of_its_prompt() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 15, 700])
-def test_the_least_audio_can_be_looped(length: int) -> None:
-    made = looped(np.full(length, 0.25, np.float32), 5000, 1000)
+def test_the_least_audio_can_be_prompt_loop(length: int) -> None:
+    made = prompt_loop(np.full(length, 0.25, np.float32), 5000, 1000)
     assert made == pytest.approx(np.full(5000, 0.25))

@@ -5,41 +5,40 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import librosa
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from projects import REPOSITORY
+from params import small_config
 from recordings import music
 from soundloom.band.mix import perform
 from soundloom.common.errors import SoundloomError
-from soundloom.common.keras_setup import start_keras
-from soundloom.config import load_config
 from soundloom.evaluation.metrics.distances import profile_distance, tag_profile
+from soundloom.evaluation.tagger import TAGS, Tagger, log_mel_windows
 from soundloom.ingest.sources import debian
-
-start_keras(seed=0, threads=1)
-
-from soundloom.evaluation.tagger import TAGS, Tagger, checkpoint_weights, log_mel_windows
 
 RATE_HZ = 22_050
 Weights = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def weights() -> Weights:
-    return checkpoint_weights()
+def musicnn(tagger: Tagger) -> ModuleType:
+    """The module with the network; it imports Keras, which the tagger's fixture has started."""
+    from soundloom.evaluation import musicnn
+
+    return musicnn
 
 
 @pytest.fixture(scope="module")
-def tagger(weights: Weights) -> Tagger:
-    return Tagger(weights)
+def weights(musicnn: ModuleType) -> Weights:
+    return musicnn.checkpoint_weights()
 
 
-def noise(seconds: float, sd: float = 0.1) -> np.ndarray:
-    samples = np.random.default_rng(0).normal(0.0, sd, round(seconds * RATE_HZ))
+def noise(seconds: float, std: float = 0.1) -> np.ndarray:
+    samples = np.random.default_rng(0).normal(0.0, std, round(seconds * RATE_HZ))
     return samples.clip(-1.0, 1.0).astype(np.float32)
 
 
@@ -101,10 +100,10 @@ class ByHand:
         return gamma * (values - mean) / np.sqrt(variance + 1e-3) + beta
 
 
-def test_the_network_is_the_one_written_out_by_hand(tagger: Tagger, weights: Weights) -> None:
+def test_the_network_is_the_one_written_out_by_hand(musicnn: ModuleType, weights: Weights) -> None:
     rng = np.random.default_rng(0)
     levels = 2.0 + 2.0 * rng.standard_normal((2, 187, 96)).astype(np.float32)
-    tags, embeddings = tagger.network.predict_on_batch(np.maximum(levels, 0.0))
+    tags, embeddings = musicnn.network_of(weights).predict_on_batch(np.maximum(levels, 0.0))
     by_hand = ByHand({name: value.astype(np.float64) for name, value in weights.items()})
     for number, window in enumerate(np.maximum(levels, 0.0)):
         expected_tags, expected_embedding = by_hand(window)
@@ -113,32 +112,35 @@ def test_the_network_is_the_one_written_out_by_hand(tagger: Tagger, weights: Wei
     assert np.abs(embeddings[0] - embeddings[1]).max() > 0.1
 
 
-def test_every_weight_is_used_once(weights: Weights) -> None:
+def test_every_weight_is_used_once(musicnn: ModuleType, weights: Weights) -> None:
     # 8 convolutions and 2 dense layers with kernel and bias, 11 batch norms of 4 vectors.
     assert len(weights) == 2 * 10 + 4 * 11
-    assert sum(value.size for value in weights.values()) == Tagger(weights).network.count_params()
+    n_parameters = musicnn.network_of(weights).count_params()
+    assert sum(value.size for value in weights.values()) == n_parameters
     for name in ("dense/kernel", "batch_normalization_7/moving_variance"):
         without = {key: value for key, value in weights.items() if key != name}
         with pytest.raises(SoundloomError, match=f"weight {name} should have shape .* found none"):
-            Tagger(without)
+            musicnn.network_of(without)
         with pytest.raises(SoundloomError, match=f"{name} should have shape .* found \\(3,\\)"):
-            Tagger(weights | {name: np.zeros(3, np.float32)})
+            musicnn.network_of(weights | {name: np.zeros(3, np.float32)})
     with pytest.raises(SoundloomError, match="weights of no layer: dense_2/bias"):
-        Tagger(weights | {"dense_2/bias": np.zeros(3, np.float32)})
+        musicnn.network_of(weights | {"dense_2/bias": np.zeros(3, np.float32)})
 
 
 def test_musicnns_own_code_is_never_run(tagger: Tagger) -> None:
     assert not any(name.partition(".")[0] == "musicnn" for name in sys.modules)
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_the_package(
+    musicnn: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(SoundloomError, match=r"package musicnn 0\.1\.0 is not installed"):
-        checkpoint_weights()
+        musicnn.checkpoint_weights()
     (tmp_path / "musicnn").mkdir()
     (tmp_path / "musicnn" / "__init__.py").touch()
     with pytest.raises(SoundloomError, match="holds no checkpoint"):
-        checkpoint_weights()
+        musicnn.checkpoint_weights()
 
 
 def test_the_input_is_a_log_mel_spectrogram() -> None:
@@ -183,14 +185,14 @@ def test_what_cannot_be_tagged(tagger: Tagger) -> None:
         tagger(np.zeros((100_000, 2)), RATE_HZ)
 
 
-def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, weights: Weights) -> None:
+def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, musicnn: ModuleType) -> None:
     samples = music(30, RATE_HZ)
     first = tagger(samples, RATE_HZ)
     assert first.tags.shape == (10, 50)
     assert first.embeddings.shape == (10, 200)
     assert first.tags.dtype == first.embeddings.dtype == np.float32
     assert 0.0 <= first.tags.min() <= first.tags.max() <= 1.0
-    again, other = tagger(samples, RATE_HZ), Tagger(weights)(samples, RATE_HZ)
+    again, other = tagger(samples, RATE_HZ), musicnn.load_tagger()(samples, RATE_HZ)
     for result in (again, other):
         np.testing.assert_array_equal(result.tags, first.tags)
         np.testing.assert_array_equal(result.embeddings, first.embeddings)
@@ -206,14 +208,14 @@ def test_silence_is_one_point(tagger: Tagger) -> None:
     assert np.ptp(result.embeddings, axis=0).max() < 1e-6
 
 
-def test_loudness_is_heard(tagger: Tagger) -> None:
+def test_loudness_matters(tagger: Tagger) -> None:
     samples = perform(0, 0, 9.0, RATE_HZ)
     loud, same, quiet = (tagger(samples * 10 ** (-db / 20), RATE_HZ) for db in (0, 1, 20))
     moved = [np.abs(other.embeddings - loud.embeddings).mean() for other in (same, quiet)]
     assert 0.0 < moved[0] < 0.3 * moved[1]
 
 
-def test_our_own_band_is_heard_as_rock_and_noise_is_not(tagger: Tagger) -> None:
+def test_our_own_band_is_tagged_rock_and_noise_is_not(tagger: Tagger) -> None:
     band = np.concatenate(
         [tagger(perform(0, track, 12.0, RATE_HZ), RATE_HZ).tags for track in range(4)]
     )
@@ -229,7 +231,7 @@ needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="this system 
 
 @needs_apt
 def test_real_rock_is_tagged_so(tagger: Tagger, tmp_path: Path) -> None:
-    dataset = load_config(REPOSITORY / "params.yaml").dataset
+    dataset = small_config({"dataset.source": "debian"}).dataset
     try:
         songs = debian.collect(dataset, tmp_path).recordings
     except SoundloomError as error:

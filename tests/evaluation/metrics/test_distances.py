@@ -13,7 +13,6 @@ from soundloom.common.errors import SoundloomError
 from soundloom.evaluation.metrics.distances import (
     bootstrap_interval,
     frechet_distance,
-    frechet_infinity,
     kernel_distance,
     profile_distance,
     tag_profile,
@@ -24,9 +23,9 @@ DISTANCES = pytest.mark.parametrize("distance", [frechet_distance, kernel_distan
 
 
 def gaussian(
-    n_windows: int, size: int, seed: int, mean: float = 0.0, sd: float = 1.0
+    n_windows: int, size: int, seed: int, mean: float = 0.0, std: float = 1.0
 ) -> np.ndarray:
-    return np.random.default_rng(seed).normal(mean, sd, (n_windows, size))
+    return np.random.default_rng(seed).normal(mean, std, (n_windows, size))
 
 
 def with_moments(windows: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
@@ -80,14 +79,10 @@ def test_frechet_distance_of_a_moved_set(n: int, size: int, shift: float, seed: 
     assert frechet_distance(windows, windows + shift) == pytest.approx(expected, abs=1e-8)
 
 
-def test_few_windows_raise_frechet_distance_and_extrapolation_lowers_it() -> None:
+def test_few_windows_raise_frechet_distance() -> None:
     reference = gaussian(8000, 20, 0)
     distances = [frechet_distance(reference, gaussian(n, 20, 1)) for n in (50, 200, 800)]
     assert distances[0] > 2 * distances[1] > 4 * distances[2] > 0
-    at_infinity = frechet_infinity(
-        reference, gaussian(400, 20, 2), np.random.default_rng(0), min_windows=100
-    )
-    assert abs(at_infinity) < 0.3 * frechet_distance(reference, gaussian(400, 20, 2))
 
 
 def test_kernel_distance_by_hand() -> None:
@@ -108,7 +103,7 @@ def test_kernel_distance_is_right_on_average() -> None:
 
 
 def test_kernel_distance_keeps_to_the_references_bandwidth() -> None:
-    narrow, wide = gaussian(60, 4, 0), gaussian(60, 4, 1, sd=5.0)
+    narrow, wide = gaussian(60, 4, 0), gaussian(60, 4, 1, std=5.0)
     assert kernel_distance(narrow, wide) > 1.5 * kernel_distance(wide, narrow)
     assert kernel_distance(narrow, wide + 1e4) < 2000.0
 
@@ -129,7 +124,7 @@ def test_further_is_more(distance: Distance) -> None:
     reference = gaussian(300, 8, 0)
     moved = [distance(reference, gaussian(300, 8, 1, mean=mean)) for mean in (0.0, 0.3, 1.0, 3.0)]
     assert moved == sorted(moved)
-    narrower = [distance(reference, gaussian(300, 8, 1, sd=sd)) for sd in (1.0, 0.6, 0.1)]
+    narrower = [distance(reference, gaussian(300, 8, 1, std=std)) for std in (1.0, 0.6, 0.1)]
     assert narrower == sorted(narrower)
 
 
@@ -144,14 +139,9 @@ def test_what_cannot_be_compared(distance: Distance) -> None:
         distance(windows, windows * np.nan)
 
 
-def test_kernel_distance_needs_a_spread() -> None:
+def test_kernel_distance_needs_windows_that_differ() -> None:
     with pytest.raises(SoundloomError, match="bandwidth"):
         kernel_distance(np.ones((5, 3)), gaussian(5, 3, 0))
-
-
-def test_frechet_infinity_needs_windows() -> None:
-    with pytest.raises(SoundloomError, match="more than 200 windows; got 100"):
-        frechet_infinity(gaussian(300, 2, 0), gaussian(100, 2, 1), np.random.default_rng(0))
 
 
 def test_profiles() -> None:
@@ -164,6 +154,12 @@ def test_profiles() -> None:
     first, second = np.array([0.8, 0.0]), np.array([0.1, 0.1])
     assert profile_distance(first, second) == pytest.approx(np.sqrt(bits))
     assert profile_distance(second, first) == pytest.approx(np.sqrt(bits))
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=60).filter(any))
+def test_a_profile_is_at_no_distance_from_itself(profile: list[float]) -> None:
+    """Rounding may take the divergence of equal profiles below 0, where it has no root."""
+    assert profile_distance(np.array(profile), np.array(profile)) == pytest.approx(0.0, abs=1e-7)
 
 
 def test_what_is_no_profile() -> None:

@@ -64,7 +64,7 @@ def test_any_rate_and_length(rate_hz: int, n_samples: int) -> None:
 @settings(max_examples=15, deadline=None)
 @given(gain_db=st.floats(-30.0, 30.0), band_db=st.floats(-15.0, 15.0), start=st.integers(0, 200))
 def test_gain_and_equalisation_leave_no_trace(gain_db: float, band_db: float, start: int) -> None:
-    frames = log_mel(noise(6.0), RATE_HZ)  # every band within the range that is heard
+    frames = log_mel(noise(6.0), RATE_HZ)  # every band within the audible range
     tilted = frames + gain_db + np.linspace(0.0, band_db, N_BANDS, dtype=np.float32)
     starts = np.array([start])
     n_frames = passage_frames(RATE)
