@@ -19,5 +19,5 @@ head            what turns a state of the backbone into a distribution over the 
 variance weighting   latents count, as inputs and in the loss, by how much they vary
 codes           a step as indices into residual codebooks (residual vector quantisation)
 rollout         continuing a prompt: each step drawn is an input of the next
-uniforms        random numbers in [0, 1) that a sampler turns into draws; it has no other chance
+uniforms        random numbers in [0, 1) that a sampler turns into draws; nothing else is random
 """

@@ -87,16 +87,17 @@ class Density(SequenceModel):
         network = _Network.build(config)
         space = LatentSpace.fit(train, config.latents)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
-        lowest, highest, products, squares = [], [], np.zeros(()), np.zeros(())
+        lowest, highest, products, squares = [], [], [], []
         for windows in train.epoch(0):
             latents = normalised(space, windows)
             lowest.append(latents.min(axis=(0, 1)))
             highest.append(latents.max(axis=(0, 1)))
-            products = products + (latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1))
-            squares = squares + (latents[:, :-1] ** 2).sum(axis=(0, 1))
+            products.append((latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1)))
+            squares.append((latents[:, :-1] ** 2).sum(axis=(0, 1)))
         extremes = np.array([np.min(lowest, axis=0), np.max(highest, axis=0)])
+        correlations = sum(products) / np.maximum(sum(squares), 1e-6)
         model = cls(config, frames_per_second, network, space, conditioning, extremes)
-        network.head.start_at(products / np.maximum(squares, 1e-6), model._weights)
+        network.head.start_at(correlations, model._weights)
         return model
 
     def example(

@@ -109,7 +109,7 @@ class _ModelLoss(keras.losses.Loss):
 
 
 class _HeldOutLoss(keras.callbacks.Callback):
-    """Adds ``val_loss``, over every held-out window once, to what later callbacks hear of an epoch.
+    """Adds ``val_loss``, over every held-out window once, to the logs of later callbacks.
 
     ``fit(validation_data=…)`` does not: from the second epoch on it goes over the first batches
     again and then on from where a generator had been read ahead to, which is further on some days.

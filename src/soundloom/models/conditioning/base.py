@@ -1,6 +1,6 @@
 """What a kind of conditioning is: fitted on training windows, then features of sequences.
 
-Features of step ``t`` are inputs of the backbone at ``t``, which is about to foretell step
+Features of step ``t`` are inputs of the backbone at ``t``, which is about to predict step
 ``t + 1``: they are about that step.
 """
 
@@ -88,7 +88,7 @@ class Conditioning(ABC):
         training: bool = False,
         rng: np.random.Generator | None = None,
     ) -> Features:
-        """The features of sequences; with ``training``, some may be withheld or moved by ``rng``."""
+        """The features of sequences; in ``training`` some may be withheld or moved, by ``rng``."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""

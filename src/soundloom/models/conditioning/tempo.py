@@ -50,7 +50,7 @@ class Tempo:
     @classmethod
     def found_in(cls, frames: np.ndarray, frames_per_second: float) -> Self:
         """The tempi of ``(batch, n_frames, n_bins)``; frames in [0, 1] on any scale."""
-        envelopes = _envelopes(frames, _SMEAR_SECONDS * frames_per_second)
+        envelopes = onset_envelopes(frames, _SMEAR_SECONDS * frames_per_second)
         tempi, phasors = _tempo_grid(envelopes.shape[1], frames_per_second)
         # (batch, n_tempi, n_ratios, n_bands)
         components = np.einsum("bfn,trf->btrn", envelopes, phasors, optimize=True)
@@ -82,7 +82,7 @@ def find_bar_lags(latents: np.ndarray, beats_per_step: np.ndarray) -> np.ndarray
     return lags
 
 
-def _envelopes(frames: np.ndarray, smear_frames: float) -> np.ndarray:
+def onset_envelopes(frames: np.ndarray, smear_frames: float) -> np.ndarray:
     """Rises from frame to frame, averaged over each band: ``(batch, n_frames, n_bands)``.
 
     Smoothed by a Gaussian of ``smear_frames``, and of mean 0 and std 1; where nothing ever rises,
