@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
 from generated_project import add_evaluation, make_project
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import write_json
-from soundloom.config import load_config
-from soundloom.experiments.variant import flatten, read_variant
+from soundloom.config import Config
+from soundloom.experiments.variant import describe, read_variant
 
 LOCK: dict[str, Any] = {
     "schema": "2.0",
@@ -73,14 +74,6 @@ def commit() -> str:
     return git("rev-parse", "HEAD")
 
 
-def test_flatten_joins_keys_of_any_depth() -> None:
-    document: dict[str, Any] = {"a": {"b": {"c": 1}, "d": [2, {"e": 3}]}, "f": None, "g": {}}
-    assert dict(flatten(document, ".")) == {
-        "a.b.c": 1, "a.d": [2, {"e": 3}], "f": None,
-    }  # fmt: skip
-    assert dict(flatten({"a": {"b": 1}}, "/")) == {"a/b": 1}
-
-
 @pytest.mark.usefixtures("workspace")
 def test_equal_locks_give_equal_fingerprints_in_whatever_order_they_are_written() -> None:
     before = read_variant().fingerprint
@@ -104,7 +97,7 @@ def test_any_difference_of_code_data_results_or_params_gives_another(hash_: str)
 
 
 @pytest.mark.usefixtures("workspace")
-def test_the_stage_that_tracks_is_no_part_of_the_fingerprint() -> None:
+def test_the_track_stage_is_not_part_of_the_fingerprint() -> None:
     before = read_variant().fingerprint
     # Before its first run the lock has no entry of it, afterwards one that changes with its code.
     save_lock({"stages": {name: s for name, s in LOCK["stages"].items() if name != "track"}})
@@ -151,7 +144,7 @@ def test_the_dataset_has_dvcs_hash() -> None:
 
 
 @pytest.mark.usefixtures("workspace")
-def test_tries_at_the_same_are_known_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_try_at_the_same_is_the_same_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     commit()
     attempt = read_variant().description.attempt
     monkeypatch.setenv("DVC_EXP_NAME", "second-try")
@@ -170,7 +163,7 @@ def test_outside_git_and_without_git_it_works_as_well(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("workspace")
-def test_a_repository_without_a_commit_is_as_good_as_none() -> None:
+def test_a_repository_without_a_commit_has_no_tags() -> None:
     git("init", "-q")
     variant = read_variant()
     assert variant.description.name == "baseline"
@@ -179,7 +172,7 @@ def test_a_repository_without_a_commit_is_as_good_as_none() -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_params_metrics_and_history_are_flat() -> None:
-    variant, config = read_variant(), load_config()
+    variant, config = read_variant(), Config.load()
     assert variant.description.params["train.epochs"] == str(config.train.epochs)
     n_tracks = config.dataset.builtin.n_tracks
     assert variant.description.params["dataset.builtin.n_tracks"] == str(n_tracks)
@@ -188,6 +181,21 @@ def test_params_metrics_and_history_are_flat() -> None:
     assert variant.metrics["explore/clip_01/tempo_bpm"] == 118.454
     assert [row["epoch"] for row in variant.history] == [1, 2, 3]
     assert variant.history[1]["val_loss"] == 0.25
+
+
+@pytest.mark.usefixtures("workspace")
+def test_small_numbers_are_numbers_as_dvc_writes_them() -> None:
+    commit()
+    # As `dvc exp run -S train.learning_rate=0.00005` does.
+    yaml_1_2, path = YAML(), Path("params.yaml")
+    document = yaml_1_2.load(path)
+    document["train"]["learning_rate"] = 0.00005
+    yaml_1_2.dump(document, path)
+    assert "learning_rate: 5e-05\n" in path.read_text(encoding="utf-8")
+    assert Config.load().train.learning_rate == 0.00005
+    description = describe()
+    assert description.params["train.learning_rate"] == "5e-05"
+    assert description.name == "train.learning_rate=5e-05"
 
 
 @pytest.mark.usefixtures("workspace")
@@ -225,7 +233,7 @@ def test_artifacts_lie_under_the_same_names_in_every_run(workspace: Path) -> Non
     ["dvc.lock", "metrics/train.json", "metrics/generate.json", "metrics/history.csv",
      "data/raw/manifest.json"],
 )  # fmt: skip
-def test_a_pipeline_that_has_not_run_is_told_by_the_missing_file(file: str) -> None:
+def test_where_the_pipeline_has_not_run_the_missing_file_is_named(file: str) -> None:
     Path(file).unlink()
     with pytest.raises(SoundloomError, match=f"^{file}: no such file; `dvc repro` makes it$"):
         read_variant()

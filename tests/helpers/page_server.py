@@ -9,19 +9,23 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-COMMAND = [sys.executable, "-c", "from soundloom.cli import main; main()"]
+import psutil
+
+from projects import REPOSITORY
+
+SOURCE = REPOSITORY / "src"
+COMMAND = (sys.executable, "-c", "from soundloom.commands.main import main; main()")
 
 
-def environment() -> dict[str, str]:
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Without the settings of whoever runs the tests, and with this repository's code."""
     unset = ("DVC_", "MLFLOW_", "SOUNDLOOM_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
-    return {**kept, "PYTHONPATH": str(SOURCE)}
+    return {**kept, "PYTHONPATH": str(SOURCE), **(changes or {})}
 
 
 def free_port() -> int:
@@ -42,11 +46,13 @@ def answered(url: str, server: subprocess.Popen[str], seconds: float = 60) -> by
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def served(
+    folder: Path, command: Sequence[str] = COMMAND
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The server of the project in ``folder``, and its port; what is left of it is killed."""
     port = free_port()
     process = subprocess.Popen(
-        [*COMMAND, "ui", "--port", str(port)],
+        [*command, "ui", "--port", str(port)],
         cwd=folder, env=environment(), start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
@@ -54,5 +60,28 @@ def served(folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         yield process, port
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            for member in family(process):
+                member.kill()
             process.wait()
+
+
+def printed_address(process: subprocess.Popen[str]) -> str:
+    """The line with the page's address, once it is printed."""
+    assert process.stdout is not None
+    return next(line for line in process.stdout if line.startswith("MLflow: "))
+
+
+def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The process and all its descendants."""
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def end(process: subprocess.Popen[str], sign: signal.Signals) -> str:
+    """Send a signal to the command alone; all its processes must end. Returns its errors."""
+    members = family(process)
+    process.send_signal(sign)
+    _, errors = process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(members, timeout=60)
+    assert (process.returncode, alive) == (0, []), errors
+    return errors

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from projects import Project
-from soundloom.experiments.runs import RunStore
+from soundloom.experiments.store import RunStore
+
+
+def run_ids(store: RunStore) -> list[str]:
+    """Ids of all runs that are not deleted, finished or not."""
+    return [run.info.run_id for run in store.client.search_runs([store.experiment_id])]
 
 
 def runs(project: Project) -> list[Any]:
@@ -16,6 +21,7 @@ def runs(project: Project) -> list[Any]:
 
 
 def only_run(project: Project) -> Any:
+    """The one run there is, finished."""
     (run,) = runs(project)
     assert run.info.status == "FINISHED"
     return run

@@ -1,10 +1,9 @@
-"""Training told of as it goes, by real processes: seen while it runs, harmless when it fails."""
+"""Training reported while it runs, by real processes: seen at once, harmless when it fails."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from projects import REPOSITORY
+from page_server import environment
+from params import small_config, write_params
 from projects import wait_for
-from soundloom.config import load_config
-from soundloom.experiments.runs import RunStore
+from soundloom.experiments.store import RunStore
 from soundloom.training.live import LiveReport
 
 ROWS = [{"epoch": number, "loss": 1 / number, "val_loss": 0.5} for number in (1, 2, 3)]
@@ -26,7 +25,7 @@ def root(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with params.yaml, which is its own main repository."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
-    shutil.copy(REPOSITORY / "params.yaml", project)
+    write_params(project)
     return project
 
 
@@ -42,11 +41,11 @@ def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
         histories = (store.client.get_metric_history(run.info.run_id, "loss") for run in found)
         return any(len(history) == n_epochs for history in histories)
 
-    wait_for(there, 60)
+    wait_for(there, 120)
 
 
-def tells_of_the_machine(store: RunStore) -> bool:
-    """Whether the one run there is holds MLflow's system metrics."""
+def has_system_metrics(store: RunStore) -> bool:
+    """Whether the one run there is holds MLflow's measurements of the machine."""
     (run,) = store.client.search_runs([store.experiment_id])
     return any(key.startswith("system/") for key in run.data.metrics)
 
@@ -59,11 +58,9 @@ def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.Mon
             live.epoch(row)
             wait_for_epochs(store, number)
             assert statuses(store) == ["RUNNING"]
-        wait_for(lambda: tells_of_the_machine(store), 60)
+        wait_for(lambda: has_system_metrics(store), 120)
     (run,) = store.client.search_runs([store.experiment_id])
-    assert run.data.params["train.epochs"] == str(
-        load_config(REPOSITORY / "params.yaml").train.epochs
-    )
+    assert run.data.params["train.epochs"] == str(small_config().train.epochs)
     assert "soundloom.history" in run.data.tags
 
 
@@ -71,15 +68,14 @@ def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.Mon
 def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signals) -> None:
     store = RunStore(root, "soundloom")
     script = (
-        "import signal, time; from soundloom.live import LiveReport\n"
-        # Tests run in the background would hand down that interrupts are ignored.
+        "import signal, time; from soundloom.training.live import LiveReport\n"
+        # Tests run in the background would pass on that interrupts are ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(120)"
+        f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(600)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     training = subprocess.Popen(
         [sys.executable, "-c", script],
-        env=environment,
+        env=environment(),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -91,12 +87,13 @@ def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signal
         training.send_signal(how)
     _, printed = training.communicate()
     assert "recorder" not in printed
-    wait_for(lambda: statuses(store) == ["KILLED"], 30)
+    wait_for(lambda: statuses(store) == ["KILLED"], 120)
 
 
 def test_a_broken_store_is_a_warning_and_training_goes_on(
-    root: Path, capfd: pytest.CaptureFixture[str]
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("soundloom.training.live._PATIENCE_SECONDS", 600)
     (root / "mlflow.db").write_bytes(b"this is no database, however long one reads it" * 100)
     with LiveReport() as live:
         for row in ROWS:

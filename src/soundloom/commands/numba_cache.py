@@ -1,8 +1,8 @@
-"""Have Numba compile what Soundloom uses of librosa, once: ``python -m soundloom.commands.numba_cache``.
+"""Have Numba compile what Soundloom uses of librosa, once, when the environment is set up.
 
-`make` runs it as it sets up the environment. Where several processes are the first to compile, as
-two workers of DVC's queue would be, they may leave a cache that ends every later process with a
-segmentation fault (https://github.com/numba/numba/issues/10128).
+`make` runs ``python -m soundloom.commands.numba_cache``. Where several processes are the first to
+compile, as two workers of DVC's queue would be, they may leave a cache that ends every later
+process with a segmentation fault (https://github.com/numba/numba/issues/10128).
 """
 
 from __future__ import annotations

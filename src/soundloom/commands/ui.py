@@ -1,30 +1,88 @@
-"""MLflow's page, served on this machine with the flags that keep it light."""
+"""``soundloom ui``: MLflow's page, served on this machine with the flags that keep it light."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
-
-import psutil
+from typing import Any, NoReturn
 
 from soundloom.common.errors import SoundloomError
-from soundloom.experiments.runs import RunStore
 
-# A server that does not listen by then is in trouble, and says so itself.
-_PATIENCE_SECONDS = 120.0
+HELP = "serve MLflow's page: compare and listen"
+
 _POLL_SECONDS = 0.1
+# How long the server's processes may take to end before they are killed.
+_PATIENCE_SECONDS = 10.0
+# Signals that end this command, beside Ctrl+C's; not every system has the second.
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
-    """Become MLflow's page until interrupted, with one worker and no job runners.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the page is served."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: loopback)"
+    )
+    parser.add_argument("--port", type=int, default=5000)
 
-    Raises :class:`SoundloomError` when the port is taken, the store broken or on another server.
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve the page until interrupted."""
+    from soundloom.experiments.config import TrackConfig
+    from soundloom.experiments.repository import main_root
+
+    serve_page(main_root(), TrackConfig.load().experiment, arguments.host, arguments.port)
+
+
+def serve_page(root: Path, experiment: str, host: str, port: int) -> None:
+    """Serve MLflow's page of the repository at ``root``, with one worker and no job runners.
+
+    Prints its address once it takes connections. Returns when Ctrl+C, SIGTERM or SIGHUP ends it,
+    with no process left behind.
+
+    Raises :class:`SoundloomError` when the port is taken, the store broken or on another server,
+    and when the server ends by itself.
     """
+    _check_port(host, port)
+    from soundloom.experiments.store import RunStore
+
+    store = RunStore(root, experiment)
+    if store.uri.startswith("http"):
+        raise SoundloomError(f"MLFLOW_TRACKING_URI is {store.uri}: that server has the page")
+    # Without this, the page opens with its tools for language models.
+    page = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+        # Not a line for every request.
+        *("--uvicorn-opts", "--log-level critical"),
+        *("--host", host, "--port", str(port)),
+        *("--backend-store-uri", store.uri),
+        # Named only so that the server does not warn that it is not.
+        *("--registry-store-uri", store.uri),
+        *("--default-artifact-root", (root / "mlartifacts").as_uri()),
+    ]
+    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    try:
+        with _server(command, settings) as server:
+            while not _takes_connections(host, port):
+                _check_running(server)
+                time.sleep(_POLL_SECONDS)
+            print(f"MLflow: http://{host}:{port}/{page}  (Ctrl+C ends it)", flush=True)
+            server.wait()
+            _check_running(server)
+    except KeyboardInterrupt:
+        pass
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise :class:`SoundloomError` where no server could listen."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -34,61 +92,64 @@ def serve_ui(root: Path, experiment: str, host: str, port: int) -> NoReturn:
             raise SoundloomError(
                 f"port {port} on {host} cannot be used ({reason}); choose another with --port"
             ) from None
-    store = RunStore(root, experiment)
-    if store.uri.startswith("http"):
-        raise SoundloomError(f"MLFLOW_TRACKING_URI is {store.uri}: that server has the page")
-    # Opened without this, the page would greet with its tools for language models.
-    place = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-        # Not a line for every request, nor a traceback at the end: Ctrl+C reaches it twice.
-        *("--uvicorn-opts", "--log-level critical"),
-        *("--host", host, "--port", str(port)),
-        *("--backend-store-uri", store.uri),
-        # Named only so that the server does not remark that it is not.
-        *("--registry-store-uri", store.uri),
-        *("--default-artifact-root", (root / "mlartifacts").as_uri()),
-    ]
-    environment = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "PYTHONWARNINGS": "ignore",
-    }
-    _tell_once_it_listens(host, port, f"MLflow: http://{host}:{port}/{place}  (Ctrl+C ends it)")
-    # In this process's place: a process less, and signals reach MLflow, which ends its worker.
-    os.execve(sys.executable, command, environment)
 
 
-def _tell_once_it_listens(host: str, port: int, text: str) -> None:
-    """Have ``text`` printed as soon as the server, which this process will be, takes connections.
-
-    By a process that nobody has to wait for, where there is ``fork``; at once where there is none.
-    """
-    sys.stdout.flush()
-    if not hasattr(os, "fork"):
-        print(text, flush=True)
-        return
-    server = os.getpid()
-    if child := os.fork():
-        os.waitpid(child, 0)
-        return
+def _takes_connections(host: str, port: int) -> bool:
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # The grandchild outlives the child and is init's to collect: the server would never do so.
-        if os.fork() == 0 and _listens(host, port, server):
-            print(text, flush=True)
+        socket.create_connection((host, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _check_running(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is not None:
+        raise SoundloomError(f"MLflow's server ended by itself, with status {server.returncode}")
+
+
+@contextmanager
+def _server(
+    command: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process, which ends with all of its own children when the context is left.
+
+    Within the context, the signals of :data:`_ENDING` raise ``KeyboardInterrupt``, as Ctrl+C does.
+    """
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, *_ENDING)}
+    # Where the user has one ignored, as `nohup` does, it stays ignored.
+    handled = [sign for sign, handler in handlers.items() if handler is not signal.SIG_IGN]
+    for sign in handled:
+        signal.signal(sign, _interrupt)
+    # In a session of its own: the terminal's Ctrl+C reaches this process alone, which ends it.
+    child = subprocess.Popen(
+        command, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield child
     finally:
-        os._exit(0)
+        # A second Ctrl+C must not leave half of the processes running.
+        for sign in handled:
+            signal.signal(sign, signal.SIG_IGN)
+        _end(child)
+        for sign in handled:
+            signal.signal(sign, handlers[sign] or signal.SIG_DFL)
 
 
-def _listens(host: str, port: int, server: int) -> bool:
-    """Wait until connections are taken; False when the server ended first or takes too long."""
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < until and psutil.pid_exists(server):
-        try:
-            socket.create_connection((host, port), timeout=1.0).close()
-        except OSError:
-            time.sleep(_POLL_SECONDS)
-        else:
-            return True
-    return False
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a process and its descendants; those that are not gone in time are killed."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(child.pid)
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            with suppress(psutil.NoSuchProcess):
+                member.terminate()
+        for member in psutil.wait_procs(family, timeout=_PATIENCE_SECONDS)[1]:
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
+    child.wait()

@@ -1,4 +1,5 @@
-"""Variants of the pipeline and MLflow's runs of them: described, recorded, restored, compared.
+"""Variants of the pipeline and their runs in MLflow: described, recorded, restored, compared.
 
-The only folder, with ``commands/ui``, that knows MLflow; git and DVC are asked here.
+``repository`` asks git and DVC; ``store``, ``live_run`` and ``mlflow_setup`` are all that know
+MLflow, beside ``commands/ui``. No model and no signal processing here.
 """

@@ -1,8 +1,8 @@
-"""The process behind :mod:`soundloom.training.live`: rows on standard input → a run that grows in MLflow.
+"""The process behind :mod:`soundloom.training.live`: rows on standard input, a run in MLflow.
 
-``python -m soundloom.experiments.recorder`` reads a JSON object a line: ``{"row": {"epoch": 1, …}}`` for each
-epoch, ``{"done": true}`` after the last. Input that ends without the latter means that training was
-killed. Trouble with the store is one line on standard error and never anybody's failure.
+``python -m soundloom.experiments.recorder`` reads a JSON object a line: ``{"row": {"epoch": 1,
+…}}`` for each epoch, ``{"done": true}`` after the last. Input that ends without the latter means
+that training was killed. When the store fails, one warning is printed and training goes on.
 """
 
 from __future__ import annotations
@@ -14,28 +14,31 @@ from collections.abc import Iterable
 
 from soundloom.common.errors import first_line
 from soundloom.experiments.config import TrackConfig
-from soundloom.experiments.runs import RunStore, main_root
+from soundloom.experiments.repository import main_root
+from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import describe
 
 
 def record(lines: Iterable[str]) -> None:
     """Follow one training to its end."""
-    store = RunStore(main_root(), TrackConfig.load().experiment)
-    run = store.start_live(describe())
-    done, rows = False, []
+    run = RunStore(main_root(), TrackConfig.load().experiment).start_live(describe())
+    history, done = [], False
     for line in lines:
         message = json.loads(line)
         if message.get("done"):
             done = True
         else:
-            rows.append(message["row"])
-            run.log_epoch(rows[-1])
-    run.end(rows if done else None)
+            history.append(message["row"])
+            run.log_epoch(history[-1])
+    if done:
+        run.end(history)
+    else:
+        run.end_killed()
 
 
 def main() -> None:
-    """Run until standard input ends; what cannot be recorded is read all the same."""
-    # Ctrl+C reaches every process of the terminal; here the end of the input tells of it.
+    """Run until standard input ends, also when nothing can be recorded."""
+    # Ctrl+C reaches every process of the terminal; this one ends when its input does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         record(sys.stdin)

@@ -1,12 +1,18 @@
-"""The repository the project lies in, asked through the commands of git and DVC."""
+"""The repository the project lies in, through the commands of git and DVC."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
+
+
+def main_root() -> Path:
+    """The main repository's root; DVC names it to stages, in temporary workspaces too."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 def ask_git(*arguments: str) -> str | None:
@@ -48,6 +54,7 @@ def command(program: str, *arguments: str) -> str:
     except OSError as error:
         raise SoundloomError(f"{program} cannot be run: {error.strerror}") from None
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise SoundloomError(f"{' '.join(line[:2])} failed: {said[-1] if said else 'silently'}")
+        printed = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        reason = printed[-1] if printed else f"exit status {done.returncode}"
+        raise SoundloomError(f"{' '.join(line[:2])} failed: {reason}")
     return done.stdout

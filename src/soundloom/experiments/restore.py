@@ -1,6 +1,6 @@
-"""Back to a variant that MLflow knows: its commit, parameters and code, and its outputs.
+"""Bring a variant back from its run in MLflow: its commit, parameters and code, and its outputs.
 
-Nothing is touched until all that is needed is found; uncommitted changes are stashed, not lost.
+Nothing is changed until all that is needed is found; uncommitted changes are stashed, not lost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import METRICS_FOLDER, PARAMS_FILE
 from soundloom.experiments.repository import ask_git, command, head, is_dirty
-from soundloom.experiments.runs import RunStore
+from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import LOCK_FILE, PIPELINE_FILE, TRACK_STAGE, read_lock
 
 
@@ -24,9 +24,9 @@ def restore(store: RunStore, run_id: str, *, rebuild: bool = False) -> str:
 
     Commit, ``params.yaml``, code that no commit held, metrics, and every output from DVC's cache.
     With ``rebuild``, outputs that the cache lacks are left for ``dvc repro`` to make again.
-    Returns what was done, for people.
+    Returns a text that says what was done.
 
-    Raises :class:`SoundloomError`, the workspace untouched, when the run is no variant of this
+    Raises :class:`SoundloomError`, the workspace unchanged, when the run is not a variant of this
     repository or, unless ``rebuild``, when DVC's cache lacks an output.
     """
     with tempfile.TemporaryDirectory() as name:
@@ -66,7 +66,7 @@ def _check_commit(run_id: str, commit: str | None) -> None:
 
 
 def _outs(stages: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The outputs that DVC caches, of all stages; metrics are in the run, the receipt nowhere."""
+    """Outputs, of all stages, that DVC caches: neither metrics, which the run has, nor the receipt."""
     for name, stage in stages.items():
         if name != TRACK_STAGE:
             yield from (out for out in stage["outs"] if Path(out["path"]).parent != METRICS_FOLDER)
@@ -82,7 +82,7 @@ def _is_cached(md5: str, cache: Path) -> bool:
 
 
 def _check_new_files(code: Path) -> None:
-    """Refuse to write over a file that git does not know and the run holds another version of."""
+    """Refuse to write over a file that git does not know and the run has another version of."""
     for file in sorted(file for file in code.rglob("*") if file.is_file()):
         place = file.relative_to(code)
         untracked = ask_git("ls-files", "--error-unmatch", "--", str(place)) is None
@@ -94,21 +94,21 @@ def _check_new_files(code: Path) -> None:
 
 
 def _go_to(commit: str, run_id: str) -> str:
-    """Stash what is not committed and check the commit out; returns what to say of it."""
-    said, stashed = "", is_dirty()
+    """Stash what is not committed and check the commit out; returns lines that say so."""
+    done, stashed = "", is_dirty()
     if stashed:
         message = f"before soundloom restore {run_id}"
         command("git", "stash", "push", "--quiet", "--message", message)
-        said += "what was not committed is stashed: `git stash pop` brings it back\n"
+        done += "what was not committed is stashed: `git stash pop` brings it back\n"
     if commit != head():
         try:
             command("git", "checkout", "--quiet", "--detach", commit)
-        except SoundloomError:  # a new file is in the way, say
+        except SoundloomError:  # such as a new file in the way
             if stashed:
                 command("git", "stash", "pop", "--quiet")
             raise
-        said += f"commit {commit} is checked out\n"
-    return said
+        done += f"commit {commit} is checked out\n"
+    return done
 
 
 def _copy(fetched: Path) -> None:

@@ -1,7 +1,7 @@
 """One variant of the pipeline, as its files lie in the workspace: what a run in MLflow holds.
 
-A variant is what ``dvc.lock`` says: the commands, parameters, data and code of every stage, as
-hashes. Its fingerprint is the same however DVC came by the results: run, restored or applied.
+``dvc.lock`` identifies a variant: it has the commands, parameters, data and code of every stage, as
+hashes. The fingerprint of a variant is the same whether DVC ran it, restored it or applied it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAMLError
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_json, read_rows
@@ -34,11 +34,11 @@ from soundloom.experiments.repository import ask_git, edited_files, head, is_dir
 
 LOCK_FILE, PIPELINE_FILE = Path("dvc.lock"), Path("dvc.yaml")
 SOURCE_FOLDER = Path("src")
-# The stage that records a variant is no part of it.
+# The stage that records a variant is not part of it.
 TRACK_STAGE = "track"
 _METRICS_OF = ("explore", "spectrogram", "train", "generate", "reference", "evaluate")
-# Folder in MLflow → what it holds. MLflow's page sets the files of several runs side by side that
-# have the same name and lie in no folder: so what is to be compared by ear lies there.
+# Folder in MLflow → what it holds. MLflow's page shows files of several runs side by side when they
+# have the same name and are in no folder: so the samples are in none.
 _ARTIFACTS = {
     "": [PARAMS_FILE, PIPELINE_FILE, LOCK_FILE, LISTEN_FILE, GENERATED_FOLDER / "samples"],
     "prompts": [GENERATED_FOLDER / "prompts"],
@@ -98,7 +98,7 @@ class Variant:
 
 
 def describe() -> Description:
-    """Describe the variant in the working directory, the project's root, run or not."""
+    """Describe the variant in the working directory, the project's root, whether it ran or not."""
     params = read_params()
     tags = {
         "source": params["dataset"]["source"],
@@ -122,10 +122,11 @@ def read_variant() -> Variant:
     manifest = read_manifest()
     metrics = {stage: read_json(METRICS_FOLDER / f"{stage}.json") for stage in _METRICS_OF}
     stages = {name: stage for name, stage in read_lock().items() if name != TRACK_STAGE}
+    (raw,) = stages["download"]["outs"]
     return Variant(
         fingerprint=_sha256(stages),
         description=describe(),
-        dataset=Dataset(f"{manifest.genre} ({manifest.source})", _out_hash(stages, "download")),
+        dataset=Dataset(f"{manifest.genre} ({manifest.source})", raw["md5"]),
         metrics={
             key: float(value) for key, value in flattened(metrics, "/").items() if _is_number(value)
         },
@@ -147,19 +148,15 @@ def _is_number(value: Any) -> bool:
 def read_lock(file: Path = LOCK_FILE) -> dict[str, Any]:
     """Entries of the stages in a ``dvc.lock``; :class:`SoundloomError` when it holds none."""
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = parse_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SoundloomError(f"{file}: no such file; `dvc repro` makes it") from None
-    except yaml.YAMLError:  # what git leaves of a merge, for one
+    except YAMLError:  # such as git's marks of a merge conflict
         raise SoundloomError(f"{file}: not valid YAML; `dvc repro` makes it anew") from None
     stages = document.get("stages") if isinstance(document, dict) else None
     if not stages or "download" not in stages:
         raise SoundloomError(f"{file}: holds no pipeline; `dvc repro` makes it anew")
     return stages
-
-
-def _out_hash(stages: Mapping[str, Any], stage: str) -> str:
-    return str(stages[stage]["outs"][0]["md5"])
 
 
 def _artifacts() -> Iterator[tuple[str, Path]]:
@@ -169,7 +166,7 @@ def _artifacts() -> Iterator[tuple[str, Path]]:
                 yield from ((folder, file) for file in sorted(path.rglob("*")) if file.is_file())
             elif path.exists():
                 yield folder, path
-    # What no commit holds: without it the variant could not be brought back.
+    # Code that is in no commit: without it the variant could not be restored.
     for path in edited_files(SOURCE_FOLDER):
         yield f"code/{path.parent.as_posix()}", path
 

@@ -1,7 +1,7 @@
-"""Tell of training as it goes: each epoch, as it ends, to a process that keeps it in MLflow.
+"""Report training while it runs: each epoch, as it ends, goes to a process that logs it in MLflow.
 
 A process of its own, so that training neither waits for MLflow nor fails with it, and so that
-editing what knows MLflow does not re-run training.
+editing the code that knows MLflow does not re-run training.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ _PATIENCE_SECONDS = 30
 
 
 class LiveReport:
-    """A context in which :meth:`epoch` sends rows to :mod:`soundloom.experiments.recorder`; it never raises.
+    """A context whose :meth:`epoch` sends rows to ``soundloom.experiments.recorder``.
 
-    Leaving the context by an exception, or dying in it, leaves a run that is marked as killed.
+    It never raises. Leaving the context by an exception, or being killed in it, leaves a run that
+    is marked as killed.
     """
 
     def __enter__(self) -> Self:
@@ -59,5 +60,5 @@ class LiveReport:
         try:
             self._recorder.stdin.write(json.dumps(message) + "\n")
             self._recorder.stdin.flush()
-        except OSError:  # it has ended, and said why
+        except OSError:  # the recorder has ended, with a warning of its own
             pass

@@ -1,7 +1,8 @@
-"""Play an audio file through whatever player the system has."""
+"""``soundloom play``: play an audio file through whatever player the system has."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
+
+HELP = "play an audio file"
 
 # In order of preference; each plays one file, shows no window and ends with it.
 PLAYERS = (
@@ -21,10 +24,20 @@ PLAYERS = (
 INSTEAD = "open reports/listen.html in a browser instead (`make listen`)"
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The file."""
+    parser.add_argument("file", type=Path)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Play the file."""
+    play(arguments.file)
+
+
 def play(path: Path) -> None:
     """Play ``path`` to its end.
 
-    Players are tried in turn, as one may be installed without its sound server, or not know the
+    Players are tried in turn, as one may be installed without its sound server, or not support the
     format. Raises :class:`SoundloomError`: no such file, no player, or none that could play it.
     """
     if not path.is_file():
@@ -38,28 +51,28 @@ def play(path: Path) -> None:
         raise SoundloomError(f"{path}: no audio player found (looked for {names}); {INSTEAD}")
     complaints = []
     for command in found:
-        # Absolute, so that a file called -x is not taken for an option.
+        # An absolute path, so that a file called -x is not taken for an option.
         played = subprocess.run(
             [*command, str(path.resolve())], check=False, stderr=subprocess.PIPE, text=True
         )
         if played.returncode == 0:
             return
-        complaints.append(f"{command[0]}: {_last_words(played)}")
+        complaints.append(f"{command[0]}: {_reason(played)}")
     raise SoundloomError(
         f"{path}: could not be played, perhaps for want of an audio device "
         f"({'; '.join(complaints)}); {INSTEAD}"
     )
 
 
-def _last_words(failed: subprocess.CompletedProcess[str]) -> str:
-    """The last line a player complained with, or its exit status."""
+def _reason(failed: subprocess.CompletedProcess[str]) -> str:
+    """The last line of a player's error, or its exit status."""
     lines = failed.stderr.strip().splitlines()
     return lines[-1].strip() if lines else f"exit status {failed.returncode}"
 
 
 def _play_on_windows(path: Path) -> None:  # pragma: no cover
-    """Play with the standard library's ``winsound``, which knows WAV only."""
-    winsound = importlib.import_module("winsound")  # Unknown to type checkers elsewhere.
+    """Play with the standard library's ``winsound``, which plays WAV only."""
+    winsound = importlib.import_module("winsound")  # which type checkers elsewhere do not know
     try:
         winsound.PlaySound(str(path.resolve()), winsound.SND_FILENAME | winsound.SND_NODEFAULT)
     except RuntimeError as error:

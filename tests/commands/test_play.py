@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from soundloom.audio.files import write_audio
-from soundloom.commands.player import PLAYERS, play
+from soundloom.commands.play import PLAYERS, play
 from soundloom.common.errors import SoundloomError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="players are shell scripts here")
@@ -35,36 +35,36 @@ def install(programs: Path, name: str, script: str) -> None:
     program.chmod(0o755)
 
 
-def heard(programs: Path) -> str:
-    """A script that writes down its arguments, one a line."""
-    return f"printf '%s\\n' \"$@\" > '{programs}/heard'"
+def write_arguments(programs: Path) -> str:
+    """A script that writes its arguments to a file, one a line."""
+    return f"printf '%s\\n' \"$@\" > '{programs}/arguments'"
 
 
 @pytest.mark.parametrize("command", PLAYERS, ids=lambda command: command[0])
 def test_plays_through_any_one_of_the_players(
     wav: Path, programs: Path, command: tuple[str, ...]
 ) -> None:
-    install(programs, command[0], heard(programs))
+    install(programs, command[0], write_arguments(programs))
     play(wav)
-    arguments = (programs / "heard").read_text().splitlines()
+    arguments = (programs / "arguments").read_text().splitlines()
     assert arguments == [*command[1:], str(wav.resolve())]
 
 
 def test_a_relative_path_that_looks_like_an_option_is_a_file(
     wav: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(programs, "aplay", heard(programs))
+    install(programs, "aplay", write_arguments(programs))
     monkeypatch.chdir(wav.parent)
     wav.rename("--help")
     play(Path("--help"))
-    assert (programs / "heard").read_text().splitlines()[-1] == str(wav.with_name("--help"))
+    assert (programs / "arguments").read_text().splitlines()[-1] == str(wav.with_name("--help"))
 
 
 def test_the_next_player_is_tried_when_one_fails(wav: Path, programs: Path) -> None:
     install(programs, "pw-play", "echo 'no PipeWire here' >&2; exit 1")
-    install(programs, "aplay", heard(programs))
+    install(programs, "aplay", write_arguments(programs))
     play(wav)
-    assert (programs / "heard").exists()
+    assert (programs / "arguments").exists()
 
 
 def test_without_an_audio_device_the_error_says_so_and_what_to_do(
@@ -91,7 +91,7 @@ def test_without_a_player_the_error_names_those_looked_for(wav: Path) -> None:
         play(wav)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SoundloomError, match=r"gone\.wav: no such audio file"):
         play(tmp_path / "gone.wav")
     with pytest.raises(SoundloomError, match="no such audio file"):

@@ -1,0 +1,24 @@
+"""``soundloom check``: check params.yaml and say what follows from it."""
+
+from __future__ import annotations
+
+import argparse
+
+HELP = "check params.yaml and say what follows from it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It has none."""
+
+
+def run(_: argparse.Namespace) -> None:
+    """Check all of it and print what its numbers amount to."""
+    from soundloom.config import Config
+
+    config = Config.load()
+    rate_hz = config.dataset.sample_rate_hz
+    frames_per_second = config.spectrogram.frames_per_second(rate_hz)
+    print(f"params.yaml is valid: {config.dataset.source}, {config.dataset.genre}")
+    print(f"  frames of {config.spectrogram.n_bins} bins, {frames_per_second:.3f} a second")
+    print(f"  windows of {config.window_samples / rate_hz:.3f} s")
+    print(f"  {config.generate.n_samples} continuations of {config.generate.seconds} s")

@@ -1,0 +1,62 @@
+"""``soundloom generate``: continue a recording with the trained model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from soundloom.common.errors import SoundloomError
+
+HELP = "continue a recording with the trained model"
+
+_KNOBS = ("seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz", "channels")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that are not given are as ``params.yaml`` has them."""
+    parser.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
+    parser.add_argument("--out", type=Path, required=True, help="file to write: .wav or .flac")
+    parser.add_argument("--seconds", type=float, help="length of the continuation")
+    parser.add_argument("--prompt-seconds", type=float, help="how much of its end is continued")
+    parser.add_argument("--temperature", type=float, help="0: the likeliest, 1: as in training")
+    parser.add_argument("--seed", type=int, help="another seed, another continuation")
+    parser.add_argument("--sample-rate-hz", type=int, help="of the file written")
+    parser.add_argument("--channels", type=int, help="1 or 2")
+    parser.add_argument("--joined", action="store_true", help="write the prompt before it")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the continuation, or prompt and continuation, to ``--out``.
+
+    Raises :class:`SoundloomError` for an option out of range, a prompt that cannot be read or is
+    too short, another ending of ``--out``, and a model that has not been trained.
+    """
+    from soundloom.config import Config
+
+    options = {name: getattr(arguments, name) for name in _KNOBS}
+    given = {f"generate.{name}": value for name, value in options.items() if value is not None}
+    config = Config.load().with_changes(given, "options").generate
+    if arguments.out.suffix not in (".wav", ".flac"):
+        raise SoundloomError(f"--out is {str(arguments.out)!r}; it must end in .wav or .flac")
+    if not arguments.prompt.is_file():  # before the seconds that Keras takes to start
+        raise SoundloomError(f"{arguments.prompt}: no such file")
+
+    from soundloom.audio.files import read_audio, write_audio
+    from soundloom.audio.samples import resample
+    from soundloom.common.keras_setup import start_keras
+    from soundloom.common.paths import GENERATOR_FOLDER
+    from soundloom.generation.continuation import continue_prompts, join
+
+    start_keras(config.seed, config.threads)
+    from soundloom.models.files import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    recording = read_audio(arguments.prompt, codec.sample_rate_hz)
+    prompt = recording[-round(config.prompt_seconds * codec.sample_rate_hz) :]
+    (continuation,) = continue_prompts(model, codec, [prompt], config)
+    samples = continuation.samples
+    if arguments.joined:
+        before = resample(prompt, codec.sample_rate_hz, config.sample_rate_hz)
+        samples = join(before, samples, config.sample_rate_hz)
+    write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)
+    print(f"{arguments.out}: {len(samples) / config.sample_rate_hz:.2f} s")

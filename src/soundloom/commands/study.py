@@ -1,0 +1,31 @@
+"""``soundloom study``: run the variants of a study and compare them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "run the variants of a study and compare them"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The study, and where else its table goes."""
+    parser.add_argument("study", type=Path, metavar="FILE", help="the study, such as study.yaml")
+    parser.add_argument("--out", type=Path, help="write the table here too: a Markdown file")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run what has not run yet and print the table."""
+    from soundloom.common.io import write_text
+    from soundloom.experiments import study as studies
+    from soundloom.experiments.config import TrackConfig
+    from soundloom.experiments.repository import main_root
+    from soundloom.experiments.store import RunStore
+
+    study = studies.read_study(arguments.study)
+    studies.run(study)
+    store = RunStore(main_root(), TrackConfig.load().experiment)
+    text = studies.table(study, studies.read_rows(study, store))
+    if arguments.out:
+        write_text(arguments.out, text)
+    print(text)

@@ -1,0 +1,102 @@
+"""A run in MLflow that grows while its model trains, and how it is recognised afterwards.
+
+Two kinds of run are told apart by tags. One that a training began bears what was tried, where, and
+by which process; it is ``RUNNING`` without a history while the training goes on, ``KILLED`` once
+the training is known to have died, and ``RUNNING`` with the digest of its history once the training
+ended. The stage ``track`` then makes this run the variant's (:meth:`RunStore.record`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from soundloom.experiments.variant import Description
+
+ATTEMPT_TAG = "soundloom.attempt"
+WORKSPACE_TAG = "soundloom.workspace"
+HISTORY_TAG = "soundloom.history"
+_PROCESS_TAG = "soundloom.process"
+# How often processor, memory, disk and network are measured while a model trains.
+_SYSTEM_SECONDS = 5
+
+
+class LiveRun:
+    """A run that grows while its model trains."""
+
+    def __init__(self, client: Any, run_id: str):
+        """Start measuring the machine for the run ``run_id`` of MLflow's ``client``."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self.run_id = run_id
+        self._client = client
+        self._monitor = SystemMetricsMonitor(
+            run_id, sampling_interval=_SYSTEM_SECONDS, tracking_uri=client.tracking_uri
+        )
+        self._monitor.start()
+
+    def log_epoch(self, row: Mapping[str, float]) -> None:
+        """Add one row of the history: ``epoch`` and the metrics of that epoch."""
+        self._client.log_batch(self.run_id, metrics=epoch_metrics(row))
+
+    def end(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Leave the run, trained to its end, for :meth:`RunStore.record` to complete."""
+        self._monitor.finish()
+        self._client.set_tag(self.run_id, HISTORY_TAG, history_digest(history))
+
+    def end_killed(self) -> None:
+        """Mark the run as one whose training died."""
+        self._monitor.finish()
+        self._client.set_terminated(self.run_id, status="KILLED")
+
+
+def live_tags(description: Description) -> dict[str, str]:
+    """Tags of a run that this process begins for a training in the working directory."""
+    return {
+        ATTEMPT_TAG: description.attempt,
+        WORKSPACE_TAG: str(Path.cwd()),
+        _PROCESS_TAG: _process_name(os.getpid()),
+    }
+
+
+def is_orphaned(tags: Mapping[str, str]) -> bool:
+    """Whether nobody writes to a live run any more: it never ended, and its process is gone."""
+    host, pid, started = tags.get(_PROCESS_TAG, "- 0 0").rsplit(" ", 2)
+    here = host == socket.gethostname()
+    gone = _process_name(int(pid)) != f"{host} {pid} {started}"
+    return here and gone and HISTORY_TAG not in tags
+
+
+def history_digest(history: Sequence[Mapping[str, float]]) -> str:
+    """sha256, the same for the rows sent live and for those read back from ``history.csv``."""
+    rows = [{key: float(value) for key, value in row.items()} for row in history]
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
+
+
+def epoch_metrics(row: Mapping[str, float]) -> list[Any]:
+    """One row of a history as MLflow's metrics, at the step that is the row's epoch."""
+    return [metric(key, value, int(row["epoch"])) for key, value in row.items() if key != "epoch"]
+
+
+def metric(key: str, value: float, step: int = 0) -> Any:
+    """One number as MLflow's metric."""
+    from mlflow.entities import Metric
+
+    return Metric(key, value, time.time_ns() // 1_000_000, step)
+
+
+def _process_name(pid: int) -> str:
+    """``host pid start``, which no other process shares, even when its number is used again."""
+    try:
+        started = int(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        started = 0
+    return f"{socket.gethostname()} {pid} {started}"

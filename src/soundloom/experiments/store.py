@@ -1,0 +1,245 @@
+"""The runs in MLflow: one for each variant, found by fingerprint or parameters, written whole.
+
+The store is ``mlflow.db`` and ``mlartifacts/`` in the main repository, also when a variant was made
+in one of DVC's temporary workspaces; ``MLFLOW_TRACKING_URI`` names another.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from soundloom.common.errors import SoundloomError
+from soundloom.experiments.live_run import (
+    ATTEMPT_TAG,
+    HISTORY_TAG,
+    WORKSPACE_TAG,
+    LiveRun,
+    epoch_metrics,
+    history_digest,
+    is_orphaned,
+    live_tags,
+    metric,
+)
+from soundloom.experiments.mlflow_setup import set_up_mlflow
+from soundloom.experiments.variant import Dataset, Description, Variant
+
+FINGERPRINT_TAG = "soundloom.fingerprint"
+_MAX_NAME_LENGTH = 250
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What the store holds of a variant."""
+
+    run_id: str
+    metrics: Mapping[str, float]
+    """The last value of each."""
+
+
+class RunStore:
+    """An MLflow experiment and its runs."""
+
+    def __init__(self, root: Path, experiment: str):
+        """Open the store of the repository at ``root``, creating store and experiment at need.
+
+        Raises :class:`SoundloomError` when its database cannot be opened or is not one.
+        """
+        set_up_mlflow()
+        from mlflow import MlflowClient
+
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
+        local = self.uri.startswith("sqlite:")
+        (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(root / ".dvc" / "tmp" / "mlflow.lock")
+        # Processes that create one database at once would each run its migrations.
+        with self._lock:
+            if local:
+                _check_database(self.uri)
+            self.client = MlflowClient(self.uri)
+            found = self.client.get_experiment_by_name(experiment)
+            if found is not None:
+                self.experiment_id = found.experiment_id
+            else:
+                # Absolute: MLflow's default is relative to whichever process is the first.
+                location = (root / "mlartifacts").as_uri() if local else None
+                self.experiment_id = self.client.create_experiment(experiment, location)
+
+    def find(self, fingerprint: str) -> str | None:
+        """Id of the finished run of a variant, or None."""
+        found = self._search({FINGERPRINT_TAG: fingerprint}, "= 'FINISHED'")
+        return found[0] if found else None
+
+    def find_latest(self, params: Mapping[str, str]) -> FinishedRun | None:
+        """The latest finished run with all of ``params``, or None."""
+        runs = self.client.search_runs(
+            [self.experiment_id], "attributes.status = 'FINISHED'", max_results=50_000
+        )
+        for run in runs:  # the latest first
+            if params.items() <= run.data.params.items():
+                return FinishedRun(run.info.run_id, run.data.metrics)
+        return None
+
+    def name(self, run_id: str) -> str:
+        """The run's name: that of the first experiment that made its variant."""
+        return self.client.get_run(run_id).info.run_name
+
+    def fetch(self, run_id: str, folder: Path) -> Mapping[str, str]:
+        """Copy the files of a variant's run into ``folder``; returns the run's tags.
+
+        Raises :class:`SoundloomError` when the store has no such run, or it is not a variant's.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            tags: Mapping[str, str] = self.client.get_run(run_id).data.tags
+        except MlflowException:
+            raise SoundloomError(f"run {run_id!r} is not in {self.uri}") from None
+        if FINGERPRINT_TAG not in tags:
+            raise SoundloomError(f"run {run_id!r} holds no finished variant")
+        self.client.download_artifacts(run_id, "", str(folder))
+        return tags
+
+    def start_live(self, description: Description) -> LiveRun:
+        """Start a run for a training that begins in the working directory.
+
+        Runs that earlier tries at the same left behind when they were killed are deleted.
+        """
+        with self._lock:
+            self._delete(
+                *self._search({WORKSPACE_TAG: str(Path.cwd())}, "!= 'FINISHED'"),
+                *self._dead_trainings(description),
+            )
+            run_id = self._create(description, live_tags(description))
+        return LiveRun(self.client, run_id)
+
+    def record(self, variant: Variant) -> str:
+        """Write a variant as one run, unless it has one; returns the run's id.
+
+        The live run of its training, if there is one, becomes the variant's. One process of a
+        machine writes at a time, so that two processes with the same variant do not both write it;
+        what a process killed midway left behind is deleted.
+        """
+        of_training = {
+            WORKSPACE_TAG: str(variant.workspace),
+            HISTORY_TAG: history_digest(variant.history),
+        }
+        with self._lock:
+            live = self._search(of_training, "= 'RUNNING'")
+            found = self.find(variant.fingerprint)
+            continued = live.pop() if live and not found else None
+            self._delete(
+                *live,
+                *self._dead_trainings(variant.description),
+                *self._search({FINGERPRINT_TAG: variant.fingerprint}, "!= 'FINISHED'"),
+            )
+            return found or self._write(variant, continued)
+
+    def _dead_trainings(self, description: Description) -> list[str]:
+        """Ids of the live runs of killed trainings of the same parameters and commit."""
+        attempt = {ATTEMPT_TAG: description.attempt}
+        running = self._search(attempt, "= 'RUNNING'")
+        return self._search(attempt, "= 'KILLED'") + [
+            run_id for run_id in running if is_orphaned(self.client.get_run(run_id).data.tags)
+        ]
+
+    def _delete(self, *run_ids: str) -> None:
+        for run_id in set(run_ids):
+            self.client.delete_run(run_id)
+
+    def _search(self, tags: Mapping[str, str], status: str) -> list[str]:
+        """Ids of the runs with these tags and a status as asked, ``"= 'RUNNING'"``."""
+        conditions = [f"tags.`{name}` = '{_quotable(value)}'" for name, value in tags.items()]
+        runs = self.client.search_runs(
+            [self.experiment_id], " and ".join([*conditions, f"attributes.status {status}"])
+        )
+        return [run.info.run_id for run in runs]
+
+    def _create(self, description: Description, tags: Mapping[str, str]) -> str:
+        """Create a run with the parameters of its variant; returns its id."""
+        from mlflow.entities import Param
+
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=description.name[:_MAX_NAME_LENGTH],
+            tags={
+                **description.tags, **{name: _quotable(value) for name, value in tags.items()},
+            },
+        )  # fmt: skip
+        run_id = run.info.run_id
+        self.client.log_batch(
+            run_id, params=[Param(key, value) for key, value in description.params.items()]
+        )
+        return run_id
+
+    def _write(self, variant: Variant, continued: str | None) -> str:
+        """Write everything of a variant, into the live run of its training where there is one."""
+        from mlflow.entities import RunTag
+
+        run_id = continued or self._create(variant.description, {})
+        try:
+            tags = {
+                FINGERPRINT_TAG: variant.fingerprint,
+                "data": variant.dataset.digest,
+                **{f"stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
+            }
+            metrics = [metric(key, value) for key, value in variant.metrics.items()]
+            if not continued:
+                metrics += [point for row in variant.history for point in epoch_metrics(row)]
+            self.client.log_batch(
+                run_id, metrics=metrics, tags=[RunTag(*tag) for tag in tags.items()]
+            )
+            self._log_dataset(run_id, variant.dataset)
+            for folder, file in variant.artifacts:
+                self.client.log_artifact(run_id, str(file), folder or None)
+                if folder == "spectrograms":
+                    self._log_image(run_id, file)
+        except BaseException:
+            # A run that was not completed would be taken for the variant's: the next try begins
+            # anew. What broke the run may break its deletion too, and is the error to report.
+            with suppress(Exception):
+                self.client.delete_run(run_id)
+            raise
+        self.client.set_terminated(run_id)
+        return run_id
+
+    def _log_dataset(self, run_id: str, dataset: Dataset) -> None:
+        from mlflow.entities import Dataset as DatasetEntity
+        from mlflow.entities import DatasetInput, InputTag
+
+        entity = DatasetEntity(
+            name=dataset.name, digest=dataset.digest, source_type="dvc", source="data/raw"
+        )
+        context = InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
+
+    def _log_image(self, run_id: str, file: Path) -> None:
+        """Log a picture once more, as an image, which the page shows side by side for all runs."""
+        from PIL import Image
+
+        with Image.open(file) as image:
+            self.client.log_image(run_id, image.convert("RGB"), key=file.stem, step=0)
+
+
+def _quotable(value: str) -> str:
+    """A tag's value as a search can name it: MLflow's filters cannot escape quotes."""
+    return value.replace("'", "_").replace('"', "_")
+
+
+def _check_database(uri: str) -> None:
+    """Open an SQLite database once: MLflow would retry for two minutes."""
+    from sqlalchemy import make_url
+
+    path = Path(make_url(uri).database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.Error) as error:
+        raise SoundloomError(f"{path}: cannot be used as MLflow's store: {error}") from None

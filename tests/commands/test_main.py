@@ -1,0 +1,121 @@
+"""The soundloom command: its verbs, how errors end, and that asking for help costs nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from page_server import environment
+from params import small_config, write_params
+from soundloom.commands.main import main
+
+VERBS = ("generate", "play", "ui", "track", "restore", "study", "check")
+
+
+@pytest.fixture
+def folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of params.yaml alone, as working directory; tracebacks off."""
+    write_params(project)
+    monkeypatch.setenv("SOUNDLOOM_DEBUG", "")
+    return project
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    for verb in VERBS:
+        assert f"\n    {verb} " in printed
+
+
+def test_help_needs_no_library() -> None:
+    program = (
+        "import sys; from soundloom.commands.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = set(done.stderr.split())
+    assert not imported & {"numpy", "pydantic", "ruamel.yaml", "mlflow", "keras", "psutil"}
+
+
+@pytest.mark.parametrize("arguments", [["gnerate"], [], ["ui", "--port", "many"], ["play"]])
+def test_a_wrong_command_line_ends_with_usage_and_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: soundloom" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_check_says_what_follows_from_the_params(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check"])
+    printed, errors = capsys.readouterr()
+    assert errors == ""
+    assert printed.startswith("params.yaml is valid: builtin, rock\n")
+    n_bins = small_config().spectrogram.n_bins
+    assert f"  frames of {n_bins} bins, 86.133 a second\n" in printed
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must end with status 1; returns what it printed as errors."""
+
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 1
+        return capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [("--debug", "check"), ("check", "--debug")])
+def test_an_error_is_one_line_and_its_traceback_is_for_debugging(
+    folder: Path, arguments: tuple[str, ...], fails: Callable[..., str]
+) -> None:
+    write_params(folder, {"spectrogram.n_fft": 7})
+    errors = fails("check")
+    assert errors.startswith("soundloom: error: params.yaml: spectrogram.n_fft is 7; it must be")
+    assert errors.count("\n") == 1
+    debugged = fails(*arguments)
+    assert "Traceback" in debugged
+    assert debugged.endswith(errors)
+    assert os.environ["SOUNDLOOM_DEBUG"] == "1"
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (("play", "none.wav"), "none.wav: no such audio file"),
+        (("track",), "`dvc repro` makes it"),
+        (("study", "none.yaml"), "none.yaml: no such file"),
+        (("generate", "--prompt", "none.wav", "--out", "new.wav"), "none.wav: no such file"),
+        (("generate", "--prompt", "params.yaml", "--out", "new.mp3"), "'new.mp3'; it must end in"),
+        (
+            ("generate", "--prompt", "params.yaml", "--out", "new.wav", "--temperature", "9"),
+            "options: generate.temperature is 9.0; it must be less than or equal to 2",
+        ),
+        (("ui", "--port", "99999"), "port 99999 on 127.0.0.1 cannot be used"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: tuple[str, ...], part: str, fails: Callable[..., str]
+) -> None:
+    errors = fails(*arguments)
+    assert errors.startswith("soundloom: error: ")
+    assert part in errors
+    assert errors.count("\n") == 1

@@ -1,0 +1,117 @@
+"""`soundloom ui`: MLflow's page for this machine alone, with nothing left behind when it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from page_server import answered, end, family, printed_address, served
+from params import write_params
+from soundloom.commands.main import main
+from soundloom.experiments.store import RunStore
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and scripts of POSIX")
+
+# In the place of MLflow, which takes seconds to start: it listens, and has a child of its own.
+STUB = """\
+import socket, subprocess, sys, time
+waiting = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+port = int(sys.argv[sys.argv.index("--port") + 1])
+listening = socket.create_server(("127.0.0.1", port))
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of params.yaml alone, as working directory."""
+    write_params(project)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    return project
+
+
+def write_server(folder: Path, script: str) -> Path:
+    """A program that the command takes for the Python that runs MLflow."""
+    program = folder / "server"
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit):
+            main(["ui", "--port", str(port)])
+    errors = capsys.readouterr().err
+    assert f"port {port} on 127.0.0.1 cannot be used" in errors
+    assert "--port" in errors
+
+
+def test_the_page_serves_this_machine_alone_and_ends_with_ctrl_c(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(folder) as (process, port):
+        # The address is printed once the page is there, not before.
+        printed = printed_address(process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as reply:
+            assert b"<html" in reply.read()
+
+        # The tests' own process writes a run, as a stage would, to the very store that is served.
+        store = RunStore(folder, "soundloom")
+        address = f"http://127.0.0.1:{port}/#/experiments/{store.experiment_id}/runs?"
+        assert address in printed
+        run_id = store.client.create_run(store.experiment_id).info.run_id
+        store.client.log_artifact(run_id, "params.yaml")
+        page = f"http://127.0.0.1:{port}/get-artifact?path=params.yaml&run_uuid={run_id}"
+        assert answered(page, process) == (folder / "params.yaml").read_bytes()
+
+        # And over HTTP, as where MLFLOW_TRACKING_URI names a team's server.
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        remote = RunStore(folder, "soundloom")
+        assert remote.experiment_id == store.experiment_id
+        assert remote.client.get_run(run_id).info.run_id == run_id
+
+        listening = {
+            connection.laddr.ip
+            for member in family(process)
+            for connection in member.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert listening == {"127.0.0.1"}
+        assert "Traceback" not in end(process, signal.SIGINT)
+
+
+def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
+    (folder / "stub.py").write_text(STUB, encoding="utf-8")
+    server = write_server(folder, f'exec "{sys.executable}" stub.py "$@"')
+    program = (
+        "import sys; from soundloom.commands.main import main\n"
+        f"python, sys.executable = sys.executable, {str(server)!r}; main()"
+    )
+    with served(folder, (sys.executable, "-c", program)) as (process, _):
+        printed_address(process)
+        assert len(family(process)) == 3
+        assert end(process, signal.SIGTERM) == ""
+
+
+def test_a_server_that_ends_by_itself_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = write_server(folder, "echo 'no memory' >&2; exit 3")
+    monkeypatch.setattr(sys, "executable", os.fspath(server))
+    with pytest.raises(SystemExit) as ended:
+        main(["ui", "--port", "0"])
+    assert ended.value.code == 1
+    assert capfd.readouterr().err == (
+        "no memory\nsoundloom: error: MLflow's server ended by itself, with status 3\n"
+    )

@@ -1,0 +1,79 @@
+"""Runs that grow while a model trains: completed by their variant, never left beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from soundloom.experiments.store import RunStore
+from soundloom.experiments.variant import Variant
+from tracked import run_ids
+
+
+@pytest.fixture(autouse=True)
+def training_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a quote in its name, as people's folders have."""
+    folder = tmp_path / "band's folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(variant: Variant, training_folder: Path) -> Variant:
+    """A variant that was trained in that folder."""
+    return replace(variant, workspace=training_folder)
+
+
+def test_a_live_run_becomes_the_variants(store: RunStore, trained: Variant) -> None:
+    live = store.start_live(trained.description)
+    for number, row in enumerate(trained.history, start=1):
+        live.log_epoch(row)
+        points = store.client.get_metric_history(live.run_id, "loss")
+        assert [point.step for point in points] == list(range(1, number + 1))
+    assert store.client.get_run(live.run_id).info.status == "RUNNING"
+    live.end(trained.history)
+    assert store.record(trained) == live.run_id
+    assert run_ids(store) == [live.run_id]
+    run = store.client.get_run(live.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["data"] == "0123.dir"
+    assert run.inputs is not None
+    assert run.inputs.dataset_inputs[0].dataset.digest == "0123.dir"
+    assert len(store.client.get_metric_history(live.run_id, "loss")) == 2
+    # A second variant of the same training has a run of its own, with the whole curve.
+    other = store.record(replace(trained, fingerprint="0" * 64))
+    assert other != live.run_id
+    assert len(store.client.get_metric_history(other, "loss")) == 2
+
+
+def test_a_killed_training_leaves_no_second_run(store: RunStore, trained: Variant) -> None:
+    killed = store.start_live(trained.description)
+    killed.log_epoch(trained.history[0])
+    killed.end_killed()
+    assert store.client.get_run(killed.run_id).info.status == "KILLED"
+    again = store.start_live(trained.description)
+    assert run_ids(store) == [again.run_id]
+    again.end(trained.history)
+    assert store.record(trained) == again.run_id
+    assert run_ids(store) == [again.run_id]
+
+
+def test_the_run_of_a_training_killed_elsewhere_is_replaced(
+    store: RunStore, variant: Variant, training_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.start_live(variant.description).end_killed()
+    monkeypatch.chdir(training_folder.parent)  # a temporary workspace is another folder every time
+    run_id = store.record(variant)
+    assert run_ids(store) == [run_id]
+
+
+def test_training_a_recorded_variant_again_leaves_its_run(
+    store: RunStore, trained: Variant
+) -> None:
+    run_id = store.record(trained)
+    store.start_live(trained.description).end(trained.history)
+    assert store.record(trained) == run_id
+    assert run_ids(store) == [run_id]

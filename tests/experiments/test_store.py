@@ -1,0 +1,170 @@
+"""Runs in a real MLflow store: written whole, found again, one for each variant."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from page_server import environment
+from soundloom.common.errors import SoundloomError
+from soundloom.experiments.store import RunStore
+from soundloom.experiments.variant import Description, Variant
+from tracked import run_ids
+
+
+def test_a_variant_is_one_run_however_often_it_is_recorded(
+    store: RunStore, variant: Variant, root: Path
+) -> None:
+    run_id = store.record(variant)
+    assert store.record(variant) == run_id
+    again = RunStore(root, store.client.get_experiment(store.experiment_id).name)
+    assert again.find(variant.fingerprint) == run_id
+    assert run_ids(store) == [run_id]
+
+
+def test_everything_reads_back(store: RunStore, variant: Variant, tmp_path: Path) -> None:
+    run_id = store.record(variant)
+    run = store.client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == store.name(run_id) == variant.description.name
+    assert run.data.params == variant.description.params
+    assert {key: run.data.metrics[key] for key in variant.metrics} == variant.metrics
+    curve = store.client.get_metric_history(run_id, "loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 0.1 + 0.2), (2, 0.25)]
+    assert "epoch" not in run.data.metrics
+    assert run.inputs is not None
+    assert run.inputs.dataset_inputs[0].dataset.digest == "0123.dir"
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    tags = store.fetch(run_id, folder)
+    assert variant.description.tags.items() <= tags.items()
+    assert tags["stage.train"] == "5" * 12
+    files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert files == {"sample_00.wav", "prompts/sample_00.wav"}
+    assert (folder / "sample_00.wav").read_text() == "file of ''"
+
+
+def test_artifacts_are_under_the_root_wherever_the_stage_runs(
+    store: RunStore, variant: Variant, root: Path
+) -> None:
+    run_id = store.record(variant)
+    assert (root / f"mlartifacts/{run_id}/artifacts/sample_00.wav").is_file()
+
+
+def test_another_fingerprint_is_another_run(store: RunStore, variant: Variant) -> None:
+    first = store.record(variant)
+    second = store.record(replace(variant, fingerprint="0" * 64))
+    assert first != second
+    assert store.find("0" * 64) == second
+    assert store.find("1" * 64) is None
+
+
+def test_the_latest_run_with_some_parameters_is_found(store: RunStore, variant: Variant) -> None:
+    store.record(variant)
+    latest = store.record(replace(variant, fingerprint="0" * 64, metrics={"train/loss": 0.5}))
+    found = store.find_latest({"train.epochs": "10"})
+    assert found is not None
+    assert found.run_id == latest
+    assert found.metrics["train/loss"] == 0.5
+    assert store.find_latest({"train.epochs": "11"}) is None
+
+
+def test_a_run_still_being_written_is_not_found_and_gives_way(
+    store: RunStore, variant: Variant
+) -> None:
+    tags = {"soundloom.fingerprint": variant.fingerprint}
+    left_behind = store.client.create_run(store.experiment_id, tags=tags).info.run_id
+    assert store.find(variant.fingerprint) is None
+    run_id = store.record(variant)
+    assert run_id != left_behind
+    assert run_ids(store) == [run_id]
+
+
+def test_what_breaks_midway_leaves_no_run_and_the_next_is_whole(
+    store: RunStore, variant: Variant
+) -> None:
+    sound = variant.artifacts[1][1]
+    sound.unlink()
+    with pytest.raises(OSError, match=sound.name):
+        store.record(variant)
+    assert run_ids(store) == []
+    sound.touch()
+    run_id = store.record(variant)
+    assert run_ids(store) == [run_id]
+    assert store.client.list_artifacts(run_id, "prompts")
+
+
+def test_more_and_longer_than_mlflow_takes_at_once(store: RunStore, variant: Variant) -> None:
+    many = replace(
+        variant,
+        description=Description(
+            name="n" * 1000,
+            params={**{f"p{n}": str(n) for n in range(250)}, "long": "x" * 10_000},
+            tags={},
+        ),
+        history=tuple({"epoch": float(n), "loss": 1 / n, "val": 0.5} for n in range(1, 1201)),
+    )
+    run_id = store.record(many)
+    run = store.client.get_run(run_id)
+    assert len(run.data.params) == 251
+    assert run.data.params["p249"] == "249"
+    assert set(run.data.params["long"]) == {"x"}
+    assert 1000 < len(run.data.params["long"]) < 10_000
+    points = store.client.get_metric_history(run_id, "loss")
+    assert sorted(point.step for point in points) == list(range(1, 1201))
+
+
+def test_a_run_that_is_unknown_or_no_variants_is_not_fetched(
+    store: RunStore, tmp_path: Path
+) -> None:
+    with pytest.raises(SoundloomError, match="run 'abc' is not in sqlite:///"):
+        store.fetch("abc", tmp_path)
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    with pytest.raises(SoundloomError, match=f"run '{run_id}' holds no finished variant"):
+        store.fetch(run_id, tmp_path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_bytes(b"garbage" * 999)])
+def test_a_file_that_is_no_store_is_named_at_once(
+    tmp_path: Path, make: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    make(tmp_path / "mlflow.db")
+    with pytest.raises(SoundloomError, match=r"mlflow\.db: cannot be used as MLflow's store: "):
+        RunStore(tmp_path, "soundloom")
+
+
+def test_processes_that_open_a_fresh_store_at_once_share_it(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from soundloom.experiments.store import RunStore;"
+        "print(RunStore(Path(sys.argv[1]), 'soundloom').experiment_id)"
+    )
+    opening = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)],
+            env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    printed = [process.communicate() for process in opening]
+    assert [process.returncode for process in opening] == [0, 0, 0], printed
+    # One experiment, and nothing printed about tables.
+    assert printed == [printed[0]] * 3
+    assert printed[0][1] == ""
+
+
+def test_the_environment_names_another_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'elsewhere/other.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    other = RunStore(tmp_path, "soundloom")
+    assert other.uri == uri
+    assert (tmp_path / "elsewhere/other.db").exists()
+    assert not (tmp_path / "mlflow.db").exists()
