@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from params import write_params
 from soundloom.audio.files import write_audio
 from soundloom.common.io import write_json, write_text
+from soundloom.corpus.files import write_manifest
 from soundloom.corpus.manifest import Clip, Manifest, Rejected
-from soundloom.figures.sound import draw_distances, draw_frames
+from soundloom.figures.distances import draw_distances
+from soundloom.figures.spectrograms import draw_frames
 
 HOSTILE_NAME = '<script>alert(1)</script> & "it\'s" {{ 7 * 7 }}'
 LONG_NAME = "my" + 40 * "_long" + "_riff.wav"
@@ -29,14 +31,15 @@ epoch,loss,val_loss,learning_rate
 
 def make_project(folder: Path) -> None:
     """Fill ``folder``. The second sample continues the user's own file: nothing real follows it."""
-    shutil.copy(Path(__file__).resolve().parents[2] / "params.yaml", folder)
+    write_params(folder)
     clips = (
         Clip("rock/rock.00000.wav", HOSTILE_NAME, 0, 660_000, "Ann <b>", LONG_LICENCE, "00"),
         Clip("rock/rock.00001.wav", HOSTILE_NAME, 660_000, 330_000, "Ann <b>", LONG_LICENCE, "01"),
         Clip("rock/rock.00002.wav", "track_02", 0, 660_000, None, None, "02"),
     )
     rejected = (Rejected("bad.wav", "holds no samples"),)
-    Manifest("builtin", "rock", 22_000, clips, rejected).save(folder / "data/raw/manifest.json")
+    manifest = Manifest("builtin", "rock", 22_000, clips, rejected)
+    write_manifest(folder / "data/raw/manifest.json", manifest)
     generated = folder / "data/generated"
     for number, (prompt_s, sample_s, real_s) in enumerate([SECONDS[:3], (*SECONDS[3:], 0.0)]):
         write_sound(generated, "prompts", f"prompt_{number:02d}", prompt_s, 22_050)
@@ -53,8 +56,8 @@ def make_project(folder: Path) -> None:
         },
     )
     write_json(folder / "metrics/train.json", {"loss": 0.123456789, "epochs": 3})
-    clips_seen = {f"clip_{n:02d}": {"tempo_bpm": 117.454 + n, "n_samples": 7} for n in range(2)}
-    write_json(folder / "metrics/explore.json", clips_seen)
+    looks = {f"clip_{n:02d}": {"tempo_bpm": 117.454 + n, "n_samples": 7} for n in range(2)}
+    write_json(folder / "metrics/explore.json", looks)
     write_text(folder / "metrics/history.csv", HISTORY)
 
 
@@ -72,7 +75,7 @@ def finish_project(folder: Path, trained: str = "30de1") -> None:
 
 def add_evaluation(folder: Path) -> None:
     """Add what the reference and evaluate stages leave: numbers, tags, a picture, one pair."""
-    numbers = {"fad": 20.5, "rhythm": {"ratio": 1.5}}
+    numbers = {"fad": 20.5, "rhythm": {"ratio": 1.5, "tempo_bpm_distance": 0.5}}
     write_json(folder / "metrics/evaluate.json", numbers)
     write_json(folder / "metrics/reference.json", {"real": {"fad": 5.25}, "noise": {"fad": 190.0}})
     tags = {"held_out": ["rock", "metal"], "training": ["rock", "punk"], "noise": ["dance"]}

@@ -3,16 +3,16 @@
 import base64
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from browser import chromium
 from generated_project import HOSTILE_NAME, SECONDS, make_project
+from params import REPOSITORY
 from soundloom.stages import report as stage
 
-ARTIFACTS = Path(__file__).parents[1] / "test-artifacts"
+ARTIFACTS = REPOSITORY / "test-artifacts"
 
 
 @pytest.fixture(scope="module")

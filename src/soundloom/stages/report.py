@@ -1,4 +1,4 @@
-"""``report``: everything a variant made, on one page to listen to."""
+"""Stage ``report``: everything a variant made, on one page to listen to."""
 
 from __future__ import annotations
 
