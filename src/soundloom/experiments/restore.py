@@ -66,7 +66,7 @@ def _check_commit(run_id: str, commit: str | None) -> None:
 
 
 def _outs(stages: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Outputs, of all stages, that DVC caches: neither metrics, which the run has, nor the receipt."""
+    """Outputs, of all stages, that DVC caches: metrics, which the run has, and receipt left out."""
     for name, stage in stages.items():
         if name != TRACK_STAGE:
             yield from (out for out in stage["outs"] if Path(out["path"]).parent != METRICS_FOLDER)
