@@ -29,7 +29,10 @@ SLOWEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slowest files first; tests within a file stay in their order."""
+    """Mark all of ``pipelines/`` slow, and put the slowest files first, each in its own order."""
+    for item in items:
+        if "pipelines" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
     place = {name: number for number, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(SLOWEST)))
 

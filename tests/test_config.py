@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from params import REPOSITORY, small_config, small_params, write_params
-from projects import Project
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import flattened, read_params
 from soundloom.config import Config
@@ -147,16 +146,3 @@ def test_a_wrong_value_anywhere_stops_a_stage_that_never_reads_it(
     assert done.stderr.startswith(f"soundloom: error: params.yaml: {error}")
     assert done.stderr.count("\n") == 1
     assert [entry.name for entry in project.iterdir()] == ["params.yaml"]
-
-
-@pytest.mark.slow
-def test_a_wrong_value_anywhere_stops_the_pipeline_before_any_work(tmp_path: Path) -> None:
-    project = Project.copy(tmp_path / "project", {"generate.channels": 7})
-    before = project.run("git", "status", "--porcelain", "--ignored")
-    printed = project.run("dvc", "repro", fails=True)
-    assert "soundloom: error: params.yaml: generate.channels is 7; it must be" in printed
-    assert "Traceback" not in printed
-    after = project.run("git", "status", "--porcelain", "--ignored")
-    assert {line for line in after.splitlines() if "__pycache__" not in line} - set(
-        before.splitlines()
-    ) <= {"!! .dvc/cache/", "!! .dvc/tmp/"}

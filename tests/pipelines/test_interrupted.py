@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -100,16 +99,13 @@ def set_read_only(database: Path, read_only: bool) -> None:
                 connection.execute("CREATE TABLE probe (id INTEGER)")
 
 
-def test_a_locked_store_is_waited_for_no_longer_than_bearable(workspace: Project) -> None:
+def test_a_locked_store_is_not_waited_for_until_it_opens(workspace: Project) -> None:
     workspace.repro()
     workspace.change({"explore.rolloff_fraction": 0.5})
     database = workspace.folder / "mlflow.db"
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        started = time.monotonic()
         printed = workspace.run("dvc", "repro")
-        waited_seconds = time.monotonic() - started
     assert "not recorded in MLflow (" in printed
-    assert waited_seconds < 100
     workspace.run("soundloom", "track", "--waiting")
     assert len(runs(workspace)) == 2
