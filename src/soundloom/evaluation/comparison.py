@@ -30,8 +30,8 @@ from soundloom.evaluation.metrics.diversity import relative_diversity
 from soundloom.evaluation.metrics.log_mel import frames_per_second
 from soundloom.evaluation.metrics.novelty import (
     Match,
+    highest_similarities,
     near_copy_share,
-    nearest_embeddings,
     nearest_passages,
 )
 from soundloom.evaluation.metrics.stability import END_SECONDS
@@ -209,7 +209,7 @@ class Comparison:
     ) -> dict[str, float]:
         """How near a set comes to training audio: correlations of passages, and embeddings."""
         correlations = np.array([match.correlation for match in matches])
-        similarities, _ = nearest_embeddings(
+        similarities = highest_similarities(
             np.concatenate([recording.embeddings for recording in sample]),
             np.concatenate([recording.embeddings for recording in self._training]),
         )

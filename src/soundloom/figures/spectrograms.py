@@ -52,7 +52,7 @@ def draw_frames(
 
 
 def draw_encoded(path: Path, frames: np.ndarray, codec: FrameCodec, *, title: str = "") -> None:
-    """:func:`draw_frames` of what ``codec`` made, ``(n_frames, n_bins)``: it knows the axes."""
+    """:func:`draw_frames` of what ``codec`` made, ``(n_frames, n_bins)``, on its axes."""
     draw_frames(path, frames, codec.bin_frequencies_hz, codec.frames_per_second, title=title)
 
 

@@ -14,7 +14,7 @@ from soundloom.common.errors import SoundloomError
 class DescriptorDistance:
     """1-D Wasserstein distances in standard deviations of the real values.
 
-    As near as real audio is to itself is generated audio where the two are alike.
+    Where the two are alike, generated audio is as near to real audio as real audio is to itself.
     """
 
     generated_to_real: float
