@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from params import small_config
 from recordings import music
+from small_models import built, small_codec
 from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
 from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import continue_prompts, decode, join, prompt_frames
-from soundloom.generation.prompts import choose_prompts, read_held_out, read_own
-from soundloom.models.lstm import Lstm
-from test_models import CONFIG, N_BINS, build_model, model_config, small_codec
+from soundloom.generation.prompts import choose_prompts, held_out_prompt, prompt_from_end
 
 RATE_HZ = 22_050
 
 
-def test_prompts_are_spread_over_the_stretches() -> None:
+def test_prompts_are_spread_over_the_segments() -> None:
     segments = [Segment(f"clip{number}", 0, 1000, "test") for number in range(8)]
     places = choose_prompts(segments, 4, 100, 200)
     assert [place.clip for place in places] == ["clip0", "clip2", "clip4", "clip6"]
@@ -62,14 +59,11 @@ def test_prompts_and_what_follows_stay_held_out(
         assert place.n_following <= wanted
 
 
-def test_held_out_prompts_are_cut_from_their_clips(project: Path) -> None:
+def test_held_out_prompts_are_cut_from_their_clips() -> None:
     samples = music(6, RATE_HZ)
-    file = Path("data/raw/rock/rock.00000.wav")
-    file.parent.mkdir(parents=True)
-    soundfile.write(file, samples, RATE_HZ, "FLOAT")
     clip = Clip("rock/rock.00000.wav", "song", 2 * RATE_HZ, len(samples), None, None, "")
     (place,) = choose_prompts([Segment(clip.name, 0, len(samples), "test")], 1, 1000, 500)
-    (prompt,) = read_held_out([place], {clip.name: clip}, RATE_HZ)
+    prompt = held_out_prompt(place, clip, samples, RATE_HZ)
     start = place.start_sample
     np.testing.assert_array_equal(prompt.samples, samples[start : start + 1000])
     np.testing.assert_array_equal(prompt.following, samples[start + 1000 : start + 1500])
@@ -77,13 +71,12 @@ def test_held_out_prompts_are_cut_from_their_clips(project: Path) -> None:
     assert prompt.offset_seconds == pytest.approx(2 + start / RATE_HZ)
 
 
-def test_a_file_is_continued_from_its_end(tmp_path: Path) -> None:
+def test_a_recording_is_continued_from_its_end() -> None:
     samples = music(3, RATE_HZ)
-    soundfile.write(tmp_path / "riff.wav", samples, RATE_HZ, "FLOAT")
-    prompt = read_own(tmp_path / "riff.wav", 1.0, RATE_HZ)
+    prompt = prompt_from_end("riff.wav", samples, 1.0, RATE_HZ)
     np.testing.assert_array_equal(prompt.samples, samples[-RATE_HZ:])
     assert prompt.offset_seconds == pytest.approx(2.0)
-    assert len(read_own(tmp_path / "riff.wav", 10.0, RATE_HZ).samples) == len(samples)
+    assert len(prompt_from_end("riff.wav", samples, 10.0, RATE_HZ).samples) == len(samples)
 
 
 def test_the_last_frames_of_a_prompt_hold_no_padding() -> None:
@@ -97,7 +90,9 @@ def test_the_last_frames_of_a_prompt_hold_no_padding() -> None:
 
 
 def wanted(**changes: object) -> GenerateConfig:
-    return CONFIG.generate.model_copy(update={"seconds": 0.5, **changes})
+    defaults = {"seconds": 0.5, "temperature": 1.0, "sample_rate_hz": 44_100, "seed": 0}
+    values = {f"generate.{key}": value for key, value in {**defaults, **changes}.items()}
+    return small_config(values).generate
 
 
 @pytest.mark.parametrize(
@@ -105,7 +100,7 @@ def wanted(**changes: object) -> GenerateConfig:
 )
 def test_length_rate_and_level_are_as_asked(seconds: float, rate_hz: int) -> None:
     config = wanted(seconds=seconds, sample_rate_hz=rate_hz)
-    model = build_model(model_config("lstm"), small_codec())
+    model = built("lstm")
     (made,) = continue_prompts(model, small_codec(), [music(1, RATE_HZ)], config)
     assert made.samples.shape == (round(seconds * rate_hz),)
     assert np.isfinite(made.samples).all()
@@ -113,9 +108,7 @@ def test_length_rate_and_level_are_as_asked(seconds: float, rate_hz: int) -> Non
 
 
 def test_another_seed_another_continuation() -> None:
-    model, codec = build_model(model_config("lstm"), small_codec()), small_codec()
-    assert isinstance(model, Lstm)
-    model._residual_factor = 0.1 * np.eye(N_BINS, dtype=np.float32)
+    model, codec = built("density"), small_codec()
     prompt = music(1, RATE_HZ)
     first, second = continue_prompts(model, codec, [prompt, prompt], wanted())
     assert not np.array_equal(first.samples, second.samples)

@@ -29,10 +29,10 @@ def test_few_latents_lose_least_of_what_varies_most() -> None:
     # Three sources mixed into six bins, two frames a step: six directions hold everything.
     encoded = fitted(6).encode(FRAMES)
     np.testing.assert_allclose(fitted(6).decode(encoded), FRAMES[:, :100], atol=2e-2)
-    deviations = fitted(12).deviations
-    assert (np.diff(deviations) <= 1e-6).all()
+    stds = fitted(12).stds
+    assert (np.diff(stds) <= 1e-6).all()
     flat = encoded.reshape(-1, 6)
-    np.testing.assert_allclose(flat.std(axis=0), fitted(6).deviations, rtol=1e-3)
+    np.testing.assert_allclose(flat.std(axis=0), fitted(6).stds, rtol=1e-3)
     np.testing.assert_allclose(np.corrcoef(flat.T), np.eye(6), atol=1e-3)
 
 
@@ -42,7 +42,7 @@ def test_distances_between_latents_are_distances_between_frames() -> None:
     ratio = np.linalg.norm(encoded[1:] - encoded[:-1], axis=1)
     ratio /= np.linalg.norm(steps[1:] - steps[:-1], axis=1)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)
-    assert (fitted(12).deviations ** 2).mean() == pytest.approx(1.0, rel=1e-3)
+    assert (fitted(12).stds ** 2).mean() == pytest.approx(1.0, rel=1e-3)
 
 
 def test_a_line_is_found() -> None:
@@ -71,7 +71,7 @@ def test_what_is_decoded_are_frames() -> None:
 def test_silence_has_latents_too() -> None:
     silent = np.zeros((1, 10, 4), np.float32)
     latents = Latents.fit([silent], 2, 3)
-    assert np.isfinite(latents.encode(silent) / latents.deviations).all()
+    assert np.isfinite(latents.encode(silent) / latents.stds).all()
     np.testing.assert_array_equal(latents.decode(latents.encode(silent)), silent)
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
 import numpy as np
+from keras import ops
 
 from soundloom.models.config import ModelConfig
 
@@ -70,7 +71,10 @@ class FrameModel(ABC):
 
     @abstractmethod
     def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
-        """The mean loss over all steps of a batch, a scalar; steps count by ``weights``."""
+        """The mean loss over all steps of a batch, a scalar.
+
+        With ``weights`` (batch, n_steps), of :class:`Example`, the weighted mean.
+        """
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """Validation losses of predictors that learn nothing, in the unit of :meth:`loss`."""
@@ -95,7 +99,7 @@ class FrameModel(ABC):
         ``prompts`` (n_prompts, prompt_frames ≥ 1, n_bins) → (n_prompts, n_frames, n_bins) float32
         in [0, 1]. ``temperature`` 0 always takes the likeliest frame; ``top_p`` in (0, 1] is the
         share of probability, the likeliest part, that choices are drawn from; ``rngs``, one a
-        prompt, are the only source of chance. A continuation does not depend on the others.
+        prompt, are the only randomness. A continuation does not depend on the others.
         """
 
     @abstractmethod
@@ -115,3 +119,8 @@ class FrameModel(ABC):
 
         Raises ``KeyError`` or ``ValueError`` when arrays are missing or do not fit.
         """
+
+
+def weighted_mean(of_steps: Any, weights: Any) -> Any:
+    """The mean of ``(batch, n_steps)`` losses, each counting by its weight."""
+    return ops.sum(weights * of_steps) / ops.sum(weights)

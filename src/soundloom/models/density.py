@@ -21,7 +21,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from soundloom.models.backbone import Backbone
-from soundloom.models.base import Example
+from soundloom.models.base import Example, weighted_mean
 from soundloom.models.conditioning.combined import Combined
 from soundloom.models.config import DensityConfig, ModelConfig
 from soundloom.models.latent_space import LatentSpace
@@ -399,8 +399,7 @@ def negative_log_likelihood(
     log_likelihoods = latent_weights * ops.logsumexp(of_components, axis=-1)
     if step_weights is None:
         return -ops.mean(log_likelihoods)
-    of_steps = ops.mean(log_likelihoods, axis=-1)
-    return -ops.sum(step_weights * of_steps) / ops.sum(step_weights)
+    return -weighted_mean(ops.mean(log_likelihoods, axis=-1), step_weights)
 
 
 def _floored(log_stds: Any) -> Any:

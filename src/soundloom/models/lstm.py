@@ -23,7 +23,7 @@ import numpy as np
 from keras import ops
 from threadpoolctl import threadpool_limits
 
-from soundloom.models.base import Example, FrameModel
+from soundloom.models.base import Example, FrameModel, weighted_mean
 from soundloom.models.config import LstmConfig, ModelConfig
 from soundloom.models.rowwise import rowwise_matmul, sigmoid
 from soundloom.models.sampling import central_normal
@@ -102,7 +102,9 @@ class Lstm(FrameModel):
 
     def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
         """Mean squared error of a bin."""
-        return keras.losses.MeanSquaredError()(targets, outputs, sample_weight=weights)
+        if weights is None:
+            return keras.losses.MeanSquaredError()(targets, outputs)
+        return weighted_mean(ops.mean(ops.square(outputs - targets), axis=-1), weights)
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """Squared error of always predicting the training mean, and of repeating the last frame."""
@@ -138,7 +140,7 @@ class Lstm(FrameModel):
     ) -> np.ndarray:
         n_bins = prompts.shape[-1]
         with threadpool_limits(1):
-            sampler = self._parts.sampler()
+            sampler = self.sampler()
             state = sampler.start(len(prompts))
             for number in range(prompts.shape[1]):
                 predicted, state = sampler.step(prompts[:, number], state)
@@ -150,6 +152,10 @@ class Lstm(FrameModel):
                 drawn.append(np.clip(predicted + residuals, 0.0, 1.0))
                 predicted, state = sampler.step(drawn[-1], state)
             return np.stack(drawn, axis=1).astype(np.float32)
+
+    def sampler(self) -> LstmSampler:
+        """The trained network in NumPy."""
+        return self._parts.sampler()
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"residual_factor": self._residual_factor}

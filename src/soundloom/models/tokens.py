@@ -23,7 +23,7 @@ from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
 from soundloom.models.backbone import Backbone
-from soundloom.models.base import Example
+from soundloom.models.base import Example, weighted_mean
 from soundloom.models.conditioning.combined import Combined
 from soundloom.models.config import ModelConfig, TokensConfig
 from soundloom.models.latent_space import LatentSpace
@@ -363,5 +363,4 @@ def cross_entropy(codes: Any, logits: Any, step_weights: Any = None) -> Any:
     of_targets = ops.take_along_axis(logs, ops.cast(codes, "int32")[..., None], axis=-1)
     if step_weights is None:
         return -ops.mean(of_targets)
-    of_steps = ops.mean(of_targets[..., 0], axis=-1)
-    return -ops.sum(step_weights * of_steps) / ops.sum(step_weights)
+    return -weighted_mean(ops.mean(of_targets[..., 0], axis=-1), step_weights)

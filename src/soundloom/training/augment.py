@@ -50,8 +50,8 @@ class Augment:
         gains_db = gain_db + smooth_curve(bends_db, len(self._frequencies_hz))
         levels = self._codec.levels(window)
         levels = shift_pitch(levels, semitones, self._frequencies_hz)
-        heard = (window > 0.0).astype(np.float32)
-        floor = shift_pitch(heard, semitones, self._frequencies_hz) < 0.5
+        above_floor = (window > 0.0).astype(np.float32)
+        floor = shift_pitch(above_floor, semitones, self._frequencies_hz) < 0.5
         return np.where(floor, 0.0, self._codec.frames(self._codec.louder(levels, gains_db)))
 
 
