@@ -1,9 +1,9 @@
 """A run in MLflow that grows while its model trains, and how it is recognised afterwards.
 
-Two kinds of run are told apart by tags. One that a training began bears what was tried, where, and
-by which process; it is ``RUNNING`` without a history while the training goes on, ``KILLED`` once
-the training is known to have died, and ``RUNNING`` with the digest of its history once the training
-ended. The stage ``track`` then makes this run the variant's (:meth:`RunStore.record`).
+Its tags say what is tried, where, and by which process. While training goes on it is ``RUNNING``
+without the digest of a history; it becomes ``KILLED`` once the training is known to have died. When
+the training has ended, it is ``RUNNING`` with that digest, by which ``RunStore.record`` finds it
+and makes it the variant's.
 """
 
 from __future__ import annotations
