@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -217,7 +218,7 @@ def click(page: Any, xpath: str) -> None:
 def test_the_address_opens_on_the_runs_by_name(page: Any) -> None:
     for name in TRIED:
         link = f"//*[@role='row']//a[normalize-space()='{name}']"
-        wait_for(page, lambda link=link: page.find_element("xpath", link), f"no run {name}")
+        wait_for(page, partial(page.find_element, "xpath", link), f"no run {name}")
 
 
 def test_the_spectrograms_of_all_runs_are_shown_together(page: Any) -> None:
