@@ -135,13 +135,14 @@ def test_numpy_predicts_as_keras_does(
     head(hidden, last, latents)
     head.set_weights([0.3 * RNG.standard_normal(w.shape) for w in head.get_weights()])
     expected = np.asarray(head(hidden, last, latents))[:, 0]
-    found = head.sampler().mixtures(hidden[:, 0], last[:, 0], latents[:, 0])
+    bounds = np.array([[-1e6] * 5, [1e6] * 5])
+    sampler = head.sampler(np.ones(5, np.float32), bounds)
+    found = sampler.mixtures(hidden[:, 0], last[:, 0], latents[:, 0])
     found[:, :, 2] = np.log(np.exp(found[:, :, 2]) + 0.05)  # the least std
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
     # At temperature 0, what is drawn is the mean of the heaviest component, latent after latent.
-    uniforms = RNG.random((3, *head.sampler().uniforms_shape))
-    bounds = np.array([[-1e6] * 5, [1e6] * 5])
-    drawn = head.sampler().draw(hidden[:, 0], last[:, 0], uniforms, 0.0, 1.0, bounds)
+    uniforms = RNG.random((3, *sampler.uniforms_shape))
+    drawn = sampler.draw(hidden[:, 0], last[:, 0], uniforms, 0.0)
     of_drawn = np.asarray(head(hidden, last, drawn[:, None]))[:, 0]
     heaviest = of_drawn[:, :, 0].argmax(axis=-1)
     means = np.take_along_axis(of_drawn[:, :, 1], heaviest[..., None], axis=-1)[..., 0]
@@ -162,8 +163,8 @@ def test_a_network_gone_wild_draws_nothing_that_training_never_held(
     assert np.isfinite(drawn).all()
     lowest, highest = extremes = model.arrays()["extremes"]
     hidden, last = np.zeros((3, 24), np.float32), np.zeros((3, N_LATENTS), np.float32)
-    uniforms = RNG.random((3, *head.sampler().uniforms_shape))
-    latents = head.sampler().draw(hidden, last, uniforms, temperature, 1.0, extremes)
+    sampler = head.sampler(np.ones(N_LATENTS, np.float32), extremes)
+    latents = sampler.draw(hidden, last, RNG.random((3, *sampler.uniforms_shape)), temperature)
     assert (latents >= lowest - 1e-5).all()
     assert (latents <= highest + 1e-5).all()
 

@@ -11,14 +11,13 @@ al. 2015 (MADE) for training all dimensions at once behind masks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
 import numpy as np
 from keras import ops
 from scipy.special import expit
-from threadpoolctl import threadpool_limits
 
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import Example, weighted_mean
@@ -135,33 +134,14 @@ class Density(SequenceModel):
         losses = losses / n_values + _HALF_LOG_2PI + [0.0, (weights * np.log(stds)).mean()]
         return {"marginal_gaussian": float(losses[0]), "last_step_gaussian": float(losses[1])}
 
-    def sample(
-        self,
-        prompts: np.ndarray,
-        n_frames: int,
-        *,
-        temperature: float,
-        top_p: float = 1.0,
-        rngs: Sequence[np.random.Generator],
-    ) -> np.ndarray:
-        space = self._space
-        with threadpool_limits(1):
-            whole = space.latents.whole_steps(prompts)
-            prepared = self._prepared(whole, space.n_steps_for(n_frames))
-            head = self._head.sampler()
+    def _steps_of(self, latents: np.ndarray) -> np.ndarray:
+        return latents
 
-            def draw(hidden: np.ndarray, last: np.ndarray) -> np.ndarray:
-                uniforms = np.stack([rng.random(head.uniforms_shape) for rng in rngs])
-                return head.draw(hidden, last, uniforms, temperature, top_p, self._extremes)
+    def _latents_of(self, steps: np.ndarray) -> np.ndarray:
+        return steps
 
-            drawn = self._rollout(
-                prepared.latents,
-                prepared.features,
-                as_latents=lambda step: step,
-                as_inputs=lambda step: step * self._weights,
-                draw=draw,
-            )
-            return space.decode(prepared.norm.denormalise(drawn))[:, :n_frames]
+    def _step_sampler(self) -> MixtureSampler:
+        return self._head.sampler(self._weights, self._extremes)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"extremes": self._extremes, **super().arrays()}
@@ -251,9 +231,11 @@ class MixtureHead(keras.layers.Layer):
         means = means + (self.persistence * last)[..., None]
         return ops.stack([logits, means, _floored(log_stds)], axis=-2)
 
-    def sampler(self) -> MixtureSampler:
-        """The same head in NumPy, one latent at a time."""
+    def sampler(self, input_weights: np.ndarray, extremes: np.ndarray) -> MixtureSampler:
+        """The same head in NumPy, one latent at a time; see :class:`MixtureSampler`."""
         return MixtureSampler(
+            input_weights=input_weights,
+            extremes=extremes,
             **{
                 name: ops.convert_to_numpy(getattr(self, name))
                 for name in (
@@ -269,11 +251,16 @@ class MixtureSampler:
     """A :class:`MixtureHead` in NumPy: a step's latents one after another.
 
     For each it computes only what it newly needs. A property test holds it equal to the head.
+    ``input_weights`` (n_latents,) are what latents are multiplied by as inputs of the backbone; no
+    latent drawn leaves ``extremes`` (2, n_latents), lowest and highest in training: beyond them the
+    network has nothing to go by, and one latent out of all bounds would take those after it along.
     """
 
     def __init__(
         self,
         *,
+        input_weights: np.ndarray,
+        extremes: np.ndarray,
         hidden_to_units: np.ndarray,
         latents_to_units: np.ndarray,
         unit_bias: np.ndarray,
@@ -283,6 +270,8 @@ class MixtureSampler:
         persistence: np.ndarray,
         degrees: np.ndarray,
     ):
+        self._input_weights = input_weights
+        self._lowest, self._highest = extremes.astype(np.float32)
         self._hidden_to_units, self._unit_bias = hidden_to_units, unit_bias
         self._hidden_to_outputs, self._output_bias = hidden_to_outputs, output_bias
         self._persistence = persistence
@@ -306,32 +295,33 @@ class MixtureSampler:
         """Uniforms that one step of one sequence takes."""
         return self._n_latents, 1 + self._n_components
 
+    def inputs(self, steps: np.ndarray) -> np.ndarray:
+        """What the backbone is given for steps, ``(n, n_latents)``."""
+        return steps * self._input_weights
+
     def draw(
         self,
         hidden: np.ndarray,
-        last: np.ndarray,
+        inputs: np.ndarray,
         uniforms: np.ndarray,
         temperature: float,
-        top_p: float,
-        extremes: np.ndarray,
+        top_p: float = 1.0,
     ) -> np.ndarray:
-        """The step after ``last`` (n, n_latents), given ``hidden`` (n, n_hidden).
+        """The step after ``inputs`` (n, n_latents), given ``hidden`` (n, n_hidden).
 
         ``uniforms`` (n, n_latents, 1 + components) → (n, n_latents) float32. ``temperature``
         divides the logits and scales the stds; at 0 each latent is the mean of its heaviest
-        component. No latent leaves ``extremes`` (2, n_latents), lowest and highest: beyond what
-        training ever held, the network has nothing to go by, and one latent out of all bounds would
-        take those after it along.
+        component.
         """
         normals = (temperature * central_normal(uniforms[..., 0], top_p)).astype(np.float32)
         gumbels = (temperature * gumbel(uniforms[..., 1:])).astype(np.float32)
-        lowest, highest = extremes.astype(np.float32)
-        units, outputs = self._start(hidden, last)
+        units, outputs = self._start(hidden, inputs)
         latents = np.zeros((len(hidden), self._n_latents), np.float32)
         for latent in range(self._n_latents):
             mixture = self._mixture(latent, latents, units, outputs)
             drawn = sample_mixture(mixture, gumbels[:, latent], normals[:, latent], _LEAST_STD)
-            latents[:, latent] = np.minimum(np.maximum(drawn, lowest[latent]), highest[latent])
+            bounded = np.minimum(np.maximum(drawn, self._lowest[latent]), self._highest[latent])
+            latents[:, latent] = bounded
         return latents
 
     def mixtures(self, hidden: np.ndarray, last: np.ndarray, latents: np.ndarray) -> np.ndarray:

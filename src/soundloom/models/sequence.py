@@ -6,13 +6,15 @@ subclass adds, gives a distribution over the next step. A rollout draws one step
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from keras import ops
+from threadpoolctl import threadpool_limits
 
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import FrameModel
@@ -33,6 +35,27 @@ class Prepared:
     norm: InstanceNorm
 
 
+class StepSampler(Protocol):
+    """What draws a step from a state of the backbone."""
+
+    @property
+    def uniforms_shape(self) -> tuple[int, ...]:
+        """Uniforms that one step of one sequence takes."""
+
+    def inputs(self, steps: np.ndarray) -> np.ndarray:
+        """What the backbone is given for steps ``(n, …)``: ``(n, n_inputs)``."""
+
+    def draw(
+        self,
+        hidden: np.ndarray,
+        inputs: np.ndarray,
+        uniforms: np.ndarray,
+        temperature: float,
+        top_p: float,
+    ) -> np.ndarray:
+        """The step after ``inputs``, given ``hidden`` (n, n_hidden) and ``uniforms`` (n, …)."""
+
+
 class SequenceModel(FrameModel):
     """Latents and features → GRUs; a subclass adds what predicts the step to come."""
 
@@ -49,6 +72,35 @@ class SequenceModel(FrameModel):
         self._backbone = backbone
         self._space = space
         self._conditioning = conditioning
+
+    @abstractmethod
+    def _steps_of(self, latents: np.ndarray) -> np.ndarray:
+        """Normalised latents ``(…, n_latents)`` as the steps that are drawn, ``(…, n)``."""
+
+    @abstractmethod
+    def _latents_of(self, steps: np.ndarray) -> np.ndarray:
+        """The normalised latents ``(…, n_latents)`` that steps ``(…, n)`` stand for."""
+
+    @abstractmethod
+    def _step_sampler(self) -> StepSampler:
+        """The head in NumPy, with its weights of now."""
+
+    def sample(
+        self,
+        prompts: np.ndarray,
+        n_frames: int,
+        *,
+        temperature: float,
+        top_p: float = 1.0,
+        rngs: Sequence[np.random.Generator],
+    ) -> np.ndarray:
+        space = self._space
+        with threadpool_limits(1):
+            whole = space.latents.whole_steps(prompts)
+            prepared = self._prepared(whole, space.n_steps_for(n_frames))
+            drawn = self._rollout(prepared, temperature, top_p, rngs)
+            latents = prepared.norm.denormalise(self._latents_of(drawn))
+            return space.decode(latents)[:, :n_frames]
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self._space.arrays() | self._conditioning.arrays()
@@ -94,34 +146,32 @@ class SequenceModel(FrameModel):
 
     def _rollout(
         self,
-        prompt: np.ndarray,
-        features: CombinedFeatures,
-        *,
-        as_latents: Callable[[np.ndarray], np.ndarray],
-        as_inputs: Callable[[np.ndarray], np.ndarray],
-        draw: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        prepared: Prepared,
+        temperature: float,
+        top_p: float,
+        rngs: Sequence[np.random.Generator],
     ) -> np.ndarray:
         """Run over the steps of prompts, then draw one step after another as the next input.
 
-        ``prompt`` (n, n_known, …) is followed by as many steps as ``features`` are scheduled for
-        beyond it, (n, n_drawn, …). ``as_latents`` turns a step (n, …) into normalised latents,
-        ``as_inputs`` into inputs of the backbone, ``draw`` a hidden state and the inputs before it
-        into the step that follows.
+        As many are drawn as features are scheduled for beyond the prompts: (n, n_drawn, …), steps
+        as :meth:`_steps_of` gives them.
         """
-        backbone, n_known = self._backbone.sampler(), prompt.shape[1]
+        backbone, sampler = self._backbone.sampler(), self._step_sampler()
+        features, prompt = prepared.features, self._steps_of(prepared.latents)
+        n_sequences, n_known = prompt.shape[:2]
         state = backbone.start(features.constant)
         n_steps = features.scheduled.shape[1]
-        n_latents = self._config.latents.n_latents
-        weighted = np.zeros((len(prompt), n_steps, n_latents), np.float32)
+        weighted = np.zeros((n_sequences, n_steps, self._config.latents.n_latents), np.float32)
         drawn: list[np.ndarray] = []
         for number in range(n_steps):
             step = prompt[:, number] if number < n_known else drawn[-1]
-            inputs = as_inputs(step)
-            weighted[:, number] = self._space.variance_weighted(as_latents(step))
-            here = features.at(weighted, np.full((len(prompt), 1), number))[:, 0]
+            inputs = sampler.inputs(step)  # (n, n_inputs)
+            weighted[:, number] = self._space.variance_weighted(self._latents_of(step))
+            here = features.at(weighted, np.full((n_sequences, 1), number))[:, 0]
             hidden, state = backbone.step(np.concatenate([inputs, here], axis=1), state)
             if number >= n_known - 1:
-                drawn.append(draw(hidden, inputs))
+                uniforms = np.stack([rng.random(sampler.uniforms_shape) for rng in rngs])
+                drawn.append(sampler.draw(hidden, inputs, uniforms, temperature, top_p))
         return np.stack(drawn, axis=1)
 
 

@@ -13,7 +13,7 @@ at decoding measured worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
@@ -108,7 +108,7 @@ class Tokens(SequenceModel):
         rng: np.random.Generator | None = None,
     ) -> Example:
         prepared = self._prepared(windows, training=training, rng=rng)
-        codes = self._codes_of(prepared.latents)  # (batch, n_known, levels)
+        codes = self._steps_of(prepared.latents)  # (batch, n_known, levels)
         steps = self._trained_steps(prepared.latents, training, rng)
         weighted = self._space.variance_weighted(self._latents_of(codes))
         at_steps = prepared.features.at(weighted, steps)
@@ -135,37 +135,6 @@ class Tokens(SequenceModel):
         loss = -(in_validation * np.log(rates)).sum() / in_validation.sum()
         return {"code_frequencies": float(loss)}
 
-    def sample(
-        self,
-        prompts: np.ndarray,
-        n_frames: int,
-        *,
-        temperature: float,
-        top_p: float = 1.0,
-        rngs: Sequence[np.random.Generator],
-    ) -> np.ndarray:
-        space, levels = self._space, self._config.tokens.levels
-        table = np.asarray(ops.convert_to_numpy(self._embedding.embeddings))
-        first_rows = _first_rows(levels, self._config.tokens.codes)
-        with threadpool_limits(1):
-            whole = space.latents.whole_steps(prompts)
-            prepared = self._prepared(whole, space.n_steps_for(n_frames))
-            head = self._head.sampler()
-
-            def draw(hidden: np.ndarray, _: np.ndarray) -> np.ndarray:
-                uniforms = np.stack([rng.random(levels) for rng in rngs])
-                return head.draw(hidden, uniforms, temperature, top_p)
-
-            drawn = self._rollout(
-                self._codes_of(prepared.latents),
-                prepared.features,
-                as_latents=self._latents_of,
-                as_inputs=lambda codes: table[codes + first_rows].sum(axis=1),
-                draw=draw,
-            )
-            latents = prepared.norm.denormalise(self._latents_of(drawn))
-            return space.decode(latents)[:, :n_frames]
-
     def arrays(self) -> dict[str, np.ndarray]:
         return {"codebooks": self._codebooks, **super().arrays()}
 
@@ -187,15 +156,18 @@ class Tokens(SequenceModel):
             arrays["codebooks"],
         )
 
+    def _step_sampler(self) -> CodeSampler:
+        return self._head.sampler(ops.convert_to_numpy(self._embedding.embeddings))
+
     def _codes_in(self, batches: Batches) -> Iterator[np.ndarray]:
         for windows in batches.epoch(0):
-            yield self._codes_of(normalised(self._space, windows))
+            yield self._steps_of(normalised(self._space, windows))
 
-    def _latents_of(self, codes: np.ndarray) -> np.ndarray:
+    def _latents_of(self, steps: np.ndarray) -> np.ndarray:
         """The normalised latents that codes ``(…, levels)`` stand for."""
-        return dequantise(codes, self._codebooks) / self._space.latents.stds
+        return dequantise(steps, self._codebooks) / self._space.latents.stds
 
-    def _codes_of(self, latents: np.ndarray) -> np.ndarray:
+    def _steps_of(self, latents: np.ndarray) -> np.ndarray:
         """Normalised latents as codes; in the codebooks, each counts by how much it varies."""
         return quantise(latents * self._space.latents.stds, self._codebooks)
 
@@ -289,35 +261,55 @@ class CodeHead(keras.layers.Layer):
         units = self._dropout(ops.silu(units), training=training)
         return ops.einsum("btlu,luc->btlc", units, self.units_to_logits) + self.output_bias
 
-    def sampler(self) -> CodeSampler:
-        """The same head in NumPy, one level at a time."""
+    def sampler(self, embeddings: np.ndarray) -> CodeSampler:
+        """The same head in NumPy, one level at a time; see :class:`CodeSampler`."""
         return CodeSampler(
+            embeddings,
             *(
                 ops.convert_to_numpy(weight)
                 for weight in (
                     self.hidden_to_units, self.unit_bias, self.codes_to_units,
                     self.units_to_logits, self.output_bias,
                 )
-            )
+            ),
         )  # fmt: skip
 
 
 class CodeSampler(NamedTuple):
     """A :class:`CodeHead` in NumPy: a step's codes level by level.
 
-    A property test holds it equal to the head.
+    A property test holds it equal to the head. ``embeddings`` (levels * codes, n_inputs) are what
+    the backbone is given for codes, summed over the levels.
     """
 
+    embeddings: np.ndarray
     hidden_to_units: np.ndarray
     unit_bias: np.ndarray
     codes_to_units: np.ndarray
     units_to_logits: np.ndarray
     output_bias: np.ndarray
 
+    @property
+    def uniforms_shape(self) -> tuple[int]:
+        """Uniforms that one step of one sequence takes."""
+        return (len(self.unit_bias),)
+
+    def inputs(self, steps: np.ndarray) -> np.ndarray:
+        """What the backbone is given for codes, ``(n, levels)``."""
+        return self.embeddings[steps + _first_rows(*self.output_bias.shape)].sum(axis=1)
+
     def draw(
-        self, hidden: np.ndarray, uniforms: np.ndarray, temperature: float, top_p: float = 1.0
+        self,
+        hidden: np.ndarray,
+        inputs: np.ndarray,
+        uniforms: np.ndarray,
+        temperature: float,
+        top_p: float = 1.0,
     ) -> np.ndarray:
-        """``hidden`` (n, n_hidden), ``uniforms`` (n, levels) → codes (n, levels) int32."""
+        """``hidden`` (n, n_hidden), ``uniforms`` (n, levels) → codes (n, levels) int32.
+
+        ``inputs`` reach the head through the backbone alone.
+        """
         units = self._start(hidden)
         codes = np.zeros((len(hidden), len(self.unit_bias)), np.int32)
         before = np.zeros_like(units[:, 0])
