@@ -240,18 +240,22 @@ def test_the_spectrograms_of_all_runs_are_shown_together(page: Any) -> None:
     scroll_to(page, pictures()[0])
 
 
-def test_two_runs_are_heard_side_by_side(page: Any, url: str, runs: dict[str, Any]) -> None:
+def test_two_runs_play_side_by_side(page: Any, url: str, runs: dict[str, Any]) -> None:
     ids = [run.info.run_id for run, _ in runs.values()]
     experiments = [next(iter(runs.values()))[0].info.experiment_id]
     comparison = f"runs={quote(json.dumps(ids))}&experiments={quote(json.dumps(experiments))}"
     page.get(f"{url.split('#')[0]}#/compare-runs?{comparison}")
     click(page, "//*[@artifact-name='sample_00.wav']")
-    players = wait_for(
-        page,
-        lambda: len(found := page.execute_script(PLAYERS)) == len(TRIED) and found,
-        "no player with a sound for every run",
-    )
-    assert players[0]["top"] == players[1]["top"]
-    assert players[0]["left"] < players[1]["left"]
+
+    def side_by_side() -> list[float] | None:
+        """Seconds of both players' sounds, once they are loaded and have their places."""
+        players = page.execute_script(PLAYERS)
+        if len(players) < len(TRIED):
+            return None
+        left, right = sorted(players, key=lambda player: player["left"])
+        apart = left["top"] == right["top"] and left["left"] < right["left"]
+        return sorted([left["seconds"], right["seconds"]]) if apart else None
+
     lengths_s = sorted(tried.seconds for tried in TRIED.values())
-    assert sorted(player["seconds"] for player in players) == pytest.approx(lengths_s, abs=0.1)
+    found = wait_for(page, side_by_side, "no player with a sound for every run, side by side")
+    assert found == pytest.approx(lengths_s, abs=0.1)
