@@ -57,6 +57,7 @@ def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> No
     assert "--port" in errors
 
 
+@pytest.mark.slow
 def test_the_page_serves_this_machine_alone_and_ends_with_ctrl_c(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +92,7 @@ def test_the_page_serves_this_machine_alone_and_ends_with_ctrl_c(
         assert "Traceback" not in end(process, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
     (folder / "stub.py").write_text(STUB, encoding="utf-8")
     server = write_server(folder, f'exec "{sys.executable}" stub.py "$@"')

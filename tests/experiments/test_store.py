@@ -140,6 +140,7 @@ def test_a_file_that_is_no_store_is_named_at_once(
         RunStore(tmp_path, "soundloom")
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_fresh_store_at_once_share_it(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from soundloom.experiments.store import RunStore;"

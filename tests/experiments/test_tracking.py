@@ -97,6 +97,7 @@ def receipt(workspace: Path) -> dict[str, Any]:
     return json.loads((workspace / "reports/tracked.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_broken_store_is_a_warning_and_is_made_good_later(workspace: Path) -> None:
     database = workspace.parent / "main/mlflow.db"
     database.write_bytes(b"garbage" * 999)
@@ -117,6 +118,7 @@ def test_a_broken_store_is_a_warning_and_is_made_good_later(workspace: Path) -> 
     assert not list(workspace.glob("ml*"))
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer_is_a_warning_too(workspace: Path) -> None:
     nobody = {
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",

@@ -17,6 +17,8 @@ from projects import wait_for
 from soundloom.experiments.store import RunStore
 from soundloom.training.live import LiveReport
 
+pytestmark = pytest.mark.slow
+
 ROWS = [{"epoch": number, "loss": 1 / number, "val_loss": 0.5} for number in (1, 2, 3)]
 
 
