@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,21 @@ LOCK: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has been run, for :func:`workspace` to copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    make_project(folder)
+    write_json(folder / "metrics/spectrogram.json", {"n_frames": 12})
+    write_json(folder / "metrics/generate.json", {"sample_00": {"peak": 0.5}})
+    add_evaluation(folder)
+    return folder
+
+
 @pytest.fixture
-def workspace(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(finished: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that has been run, as working directory, outside git and DVC."""
-    make_project(project)
-    write_json(project / "metrics/spectrogram.json", {"n_frames": 12})
-    write_json(project / "metrics/generate.json", {"sample_00": {"peak": 0.5}})
-    add_evaluation(project)
+    shutil.copytree(finished, project, dirs_exist_ok=True)
     save_lock(LOCK)
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     # Should the temporary folder lie in a repository, that is not the project's.
