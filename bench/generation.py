@@ -7,7 +7,6 @@ of audio made in a second of wall time, the best of three runs, on `generate.thr
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from soundloom.audio.files import read_audio, write_audio
+from soundloom.common.errors import run_or_exit
 from soundloom.common.keras_setup import start_keras
-from soundloom.common.parallel import each
 from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER
-from soundloom.config import load_config
-from soundloom.generation.continuation import decode, prompt_frames
+from soundloom.config import Config
+from soundloom.generation.continuation import continue_frames, decode_all, prompt_frames
 
 N_RUNS = 3
 
@@ -31,45 +30,35 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each clip")
     parser.add_argument("--clips", type=int, nargs="+", default=[1, 8], help="clips at once")
     arguments = parser.parse_args()
-    config = load_config()
-    start_keras(config.generate.seed, config.generate.threads)
-    from soundloom.models.registry import load_generator
+    config = Config.load().with_changes({"generate.seconds": arguments.seconds}, "options").generate
+    start_keras(config.seed, config.threads)
+    from soundloom.models.files import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
-    wanted = config.generate.model_copy(update={"seconds": arguments.seconds})
     prompt = read_audio(GENERATED_FOLDER / "prompts" / "prompt_00.wav", codec.sample_rate_hz)
-    n_source = math.ceil(wanted.seconds * codec.sample_rate_hz) + 1
 
     print("| clips at once | model | phase recovery | WAV | all of it |")
     print("|--:|--:|--:|--:|--:|")
     for n_clips in arguments.clips:
-        heard = np.stack([prompt_frames(codec, prompt)] * n_clips)
+        prompts = np.stack([prompt_frames(codec, prompt)] * n_clips)
 
-        def sample(heard: np.ndarray = heard) -> np.ndarray:
-            return model.sample(
-                heard,
-                codec.config.n_frames_covering(n_source),
-                temperature=wanted.temperature,
-                top_p=wanted.top_p,
-                rngs=[np.random.default_rng(number) for number in range(len(heard))],
-            )
+        def sample(prompts: np.ndarray = prompts) -> np.ndarray:
+            return continue_frames(model, codec, prompts, config)
 
         frames = sample()
 
         def recover(frames: np.ndarray = frames) -> list[np.ndarray]:
-            return each(
-                decode, list(frames), codec, wanted, n_source, desc="phase", jobs=wanted.threads
-            )
+            return decode_all(frames, codec, config)
 
         made = recover()
 
         def write(made: list[np.ndarray] = made) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 for number, samples in enumerate(made):
-                    write_audio(Path(folder) / f"{number}.wav", samples, wanted.sample_rate_hz)
+                    write_audio(Path(folder) / f"{number}.wav", samples, config.sample_rate_hz)
 
         parts = [fastest_seconds(function) for function in (sample, recover, write)]
-        speeds = [n_clips * wanted.seconds / seconds for seconds in (*parts, sum(parts))]
+        speeds = [n_clips * config.seconds / seconds for seconds in (*parts, sum(parts))]
         print(f"| {n_clips} | " + " | ".join(f"{speed:.1f} ×" for speed in speeds) + " |")
 
 
@@ -84,4 +73,4 @@ def fastest_seconds(function: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_or_exit(main)

@@ -1,8 +1,9 @@
 """How often the trained model keeps the tempo and the key of songs that nobody trained on.
 
 Run after `dvc repro` on the built-in corpus. The band writes and plays fresh songs, of another seed
-than the corpus's; the model continues the beginning of each, and both it and the real song are
-heard. Each figure is the mean over the songs and the standard error of that mean.
+than the corpus's; the model continues the beginning of each, and tempo and key are estimated of the
+real song and of the continuation alike. Each figure is the mean over the songs and the standard
+error of that mean.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import argparse
 
 import numpy as np
 
+from soundloom.common.errors import run_or_exit
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.parallel import each
 from soundloom.common.paths import GENERATOR_FOLDER
-from soundloom.config import load_config
+from soundloom.config import Config
+from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.generation.continuation import continue_prompts
 from soundloom.ingest.sources.builtin import recordings
 
@@ -28,42 +31,39 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3, help="which songs the band writes")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of each continuation")
     arguments = parser.parse_args()
-    config = load_config()
+    config = Config.load()
     if arguments.seed == config.dataset.builtin.seed:
         parser.error(f"--seed {arguments.seed} is the corpus's own (dataset.builtin.seed)")
+    config = config.with_changes(
+        {
+            "dataset.builtin.n_tracks": arguments.songs,
+            "dataset.builtin.seed": arguments.seed,
+            "generate.seconds": arguments.seconds,
+        },
+        "options",
+    )
     start_keras(config.generate.seed, config.generate.threads)
-    from soundloom.evaluation.ground_truth import truth_kept
-    from soundloom.models.registry import load_generator
+    from soundloom.models.files import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
     rate_hz = codec.sample_rate_hz
-    band = {"n_tracks": arguments.songs, "seed": arguments.seed}
-    fresh = recordings(
-        config.dataset.model_copy(
-            update={
-                "clip_seconds": SONG_SECONDS,
-                "builtin": config.dataset.builtin.model_copy(update=band),
-            }
-        )
-    )
+    fresh = recordings(config.dataset.model_copy(update={"clip_seconds": SONG_SECONDS}))
     truths = [song.truth for song in fresh if song.truth]
     songs = each(lambda song: song.load(rate_hz), fresh, desc="songs", unit="song")
     prompts = [song[: round(config.generate.prompt_seconds * rate_hz)] for song in songs]
-    wanted = config.generate.model_copy(
-        update={"seconds": arguments.seconds, "sample_rate_hz": rate_hz}
-    )
+    wanted = config.generate.model_copy(update={"sample_rate_hz": rate_hz})
     made = continue_prompts(model, codec, prompts, wanted)
 
     print(f"| {arguments.songs} songs | tempo kept | key score | exact |")
     print("|---|--:|--:|--:|")
-    for name, heard in {
+    for name, audio in {
         "real": songs,
         f"their first {config.generate.prompt_seconds:g} s": prompts,
-        "generated": [sample.samples for sample in made],
+        "generated": [continuation.samples for continuation in made],
     }.items():
         kept = each(
-            lambda number, heard=heard: truth_kept(
-                {"it": heard[number]}, {"it": truths[number]}, rate_hz
+            lambda number, audio=audio: truth_kept(
+                {"it": audio[number]}, {"it": truths[number]}, rate_hz
             ),
             range(len(truths)),
             desc=name,
@@ -77,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_or_exit(main)

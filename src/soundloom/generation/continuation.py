@@ -57,28 +57,43 @@ def continue_prompts(
 ) -> list[Continuation]:
     """Continue each prompt, ``(n_samples,)`` at the codec's rate and all of one length.
 
-    Continuation ``i`` draws from its own generator, seeded by ``(generate.seed, i)``: it stays
-    the same whatever ``n_samples`` asks for beside it. Each has ``config.n_samples_long`` samples.
+    Each continuation has ``config.n_samples_long`` samples; see :func:`continue_frames` for seeds.
     """
-    n_source = math.ceil(config.seconds * codec.sample_rate_hz) + 1
-    frames = model.sample(
-        np.stack([prompt_frames(codec, prompt) for prompt in prompts]),
-        codec.config.n_frames_covering(n_source),
+    known = np.stack([prompt_frames(codec, prompt) for prompt in prompts])
+    frames = continue_frames(model, codec, known, config)
+    samples = decode_all(frames, codec, config)
+    return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
+
+
+def continue_frames(
+    model: FrameModel, codec: FrameCodec, prompts: np.ndarray, config: GenerateConfig
+) -> np.ndarray:
+    """Continue frames: ``(n_prompts, prompt_frames, n_bins)`` → ``(n_prompts, n_frames, n_bins)``.
+
+    There are as many as :func:`decode` needs. Continuation ``i`` draws from its own generator,
+    seeded by ``(generate.seed, i)``: it stays the same whatever ``n_samples`` asks for beside it.
+    """
+    return model.sample(
+        prompts,
+        codec.config.n_frames_covering(_n_source_samples(codec, config)),
         temperature=config.temperature,
         top_p=config.top_p,
         rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
     )
-    samples = each(
+
+
+def decode_all(frames: np.ndarray, codec: FrameCodec, config: GenerateConfig) -> list[np.ndarray]:
+    """Samples of each of ``(n_prompts, n_frames, n_bins)``, on ``config.threads`` threads."""
+    return each(
         decode,
         list(frames),
         codec,
         config,
-        n_source,
+        _n_source_samples(codec, config),
         desc="phase recovery",
         unit="sample",
         jobs=config.threads,
     )
-    return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
 
 
 def decode(
@@ -98,3 +113,8 @@ def join(prompt: np.ndarray, continuation: np.ndarray, sample_rate_hz: int) -> n
     seam += np.sqrt(fade) * continuation[:overlap]
     parts = [prompt[: len(prompt) - overlap], seam, continuation[overlap:]]
     return limited(np.concatenate(parts), sample_rate_hz, _LOUDEST)
+
+
+def _n_source_samples(codec: FrameCodec, config: GenerateConfig) -> int:
+    """Samples at the codec's rate that surely resample to ``config.n_samples_long``."""
+    return math.ceil(config.seconds * codec.sample_rate_hz) + 1
