@@ -121,6 +121,11 @@ def test_keys_changed_in_a_copy() -> None:
     assert document == {"a": {"b": 1, "c": [1]}, "d": 2}
 
 
+def test_a_key_below_a_plain_value_is_named() -> None:
+    with pytest.raises(SoundloomError, match=r"a\.b\.c is not a known key: b holds a value"):
+        with_keys({"a": {"b": 1}}, {"a.b.c": 2})
+
+
 def test_flattened_keys_set_anew_give_the_document_again() -> None:
     document = {"a": {"b": {"c": 1, "d": [1, 2]}, "e": ""}, "f": None}
     flat = flattened(document)

@@ -73,13 +73,18 @@ def read_params(path: Path = PARAMS_FILE) -> Any:
 
 
 def with_keys(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a parsed params.yaml with some keys, ``section.key``, set to other values."""
+    """A copy of a parsed params.yaml with some keys, ``section.key``, set to other values.
+
+    Raises :class:`SoundloomError` for a key below a plain value.
+    """
     changed = copy.deepcopy(dict(document))
     for key, value in changes.items():
         *sections, last = key.split(".")
         place = changed
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise SoundloomError(f"{key} is not a known key: {section} holds a value, no keys")
         place[last] = value
     return changed
 

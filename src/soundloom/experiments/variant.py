@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAMLError
+import yaml
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_json, read_rows
@@ -148,10 +148,12 @@ def _is_number(value: Any) -> bool:
 def read_lock(file: Path = LOCK_FILE) -> dict[str, Any]:
     """Entries of the stages in a ``dvc.lock``; :class:`SoundloomError` when it holds none."""
     try:
-        document = parse_yaml(file.read_text(encoding="utf-8"))
+        # By PyYAML's parser in C, where it is there: one in Python takes seconds.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        document = yaml.load(file.read_text(encoding="utf-8"), loader)
     except FileNotFoundError:
         raise SoundloomError(f"{file}: no such file; `dvc repro` makes it") from None
-    except YAMLError:  # such as git's marks of a merge conflict
+    except yaml.YAMLError:  # such as git's marks of a merge conflict
         raise SoundloomError(f"{file}: not valid YAML; `dvc repro` makes it anew") from None
     stages = document.get("stages") if isinstance(document, dict) else None
     if not stages or "download" not in stages:
