@@ -2,7 +2,7 @@
 
 The folders, in the order in which data passes through them; imports run towards ``common`` only:
 
-    commands, stages → experiments, reporting → the core (ingest … evaluation) → corpus, audio → common
+    commands, stages → experiments, reporting → ingest … evaluation → corpus, audio → common
 
 Conventions that hold everywhere:
 
