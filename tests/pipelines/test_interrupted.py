@@ -33,20 +33,21 @@ def training_is_seen(workspace: Project) -> bool:
 
 
 def test_killed_and_retried_elsewhere_it_is_one_run_and_the_same_bytes(
-    built_project: Project, tmp_path: Path
+    workspace: Project, built_project: Project
 ) -> None:
-    again = Project.copy(tmp_path / "elsewhere")
-    again.change(LONG)
-    repro = start(again, "dvc", "repro")
-    wait_for(lambda: training_is_seen(again), 400)
+    workspace.change(LONG)
+    repro = start(workspace, "dvc", "repro")
+    wait_for(lambda: training_is_seen(workspace), 400)
     os.killpg(repro.pid, signal.SIGKILL)
     repro.communicate()
-    assert [run.info.status for run in runs(again)] != ["FINISHED"]
-    again.run("git", "checkout", "-q", "params.yaml")  # as people do before they try again
-    again.repro()
-    run = only_run(again)
-    assert len(curve(again, run)) == run.data.metrics["train/epochs"]
-    assert again.locked_outs() == built_project.locked_outs()
+    assert [run.info.status for run in runs(workspace)] != ["FINISHED"]
+    workspace.run("git", "checkout", "-q", "params.yaml")  # as people do before they try again
+    # Made anew, in another folder than before, where the cache would have brought it back.
+    ran = workspace.repro("--force", "--downstream", "train")
+    assert ran == ["train", "generate", "evaluate", "report", "track"]
+    run = only_run(workspace)
+    assert len(curve(workspace, run)) == run.data.metrics["train/epochs"]
+    assert workspace.locked_outs() == built_project.locked_outs()
 
 
 def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -> None:

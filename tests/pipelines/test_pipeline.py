@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from soundloom.experiments.store import RunStore
 
 from projects import Project
 from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
+from soundloom.experiments.store import RunStore
 
 
 @pytest.fixture

@@ -18,15 +18,15 @@ from tracked import curve, only_run, read, runs
 def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
     workspace: Project,
 ) -> None:
-    module = workspace.folder / "src/soundloom/stages/generate.py"
+    module = workspace.folder / "src/soundloom/explore/look.py"
     edited = module.read_text(encoding="utf-8").replace(": peak_dbfs(", ": 1000.0 + peak_dbfs(")
     module.write_text(edited, encoding="utf-8")
     workspace.run("dvc", "exp", "run", "--temp", "--name", "louder")
     run = only_run(workspace)
-    assert run.data.metrics["generate/sample_00/peak_dbfs"] > 900
+    assert run.data.metrics["explore/clip_00/peak_dbfs"] > 900
     assert run.info.run_name == "louder"
     assert run.data.tags["git.dirty"] == "true"
-    assert read(workspace, run, "code/src/soundloom/stages/generate.py") == edited
+    assert read(workspace, run, "code/src/soundloom/explore/look.py") == edited
 
     # Later, elsewhere in the history, with other work under way.
     workspace.run("git", "checkout", "-q", ".")
@@ -37,8 +37,8 @@ def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
     assert "git stash pop" in printed
     assert module.read_text(encoding="utf-8") == edited
     assert workspace.run("git", "rev-parse", "HEAD").strip() == run.data.tags["git.commit"]
-    numbers = json.loads((workspace.folder / "metrics/generate.json").read_text())
-    assert numbers["sample_00"]["peak_dbfs"] > 900
+    numbers = json.loads((workspace.folder / "metrics/explore.json").read_text())
+    assert numbers["clip_00"]["peak_dbfs"] > 900
     assert workspace.repro() == ["track"]
     assert only_run(workspace).info.run_id == run.info.run_id
     workspace.run("git", "checkout", "-q", ".")
@@ -49,33 +49,33 @@ def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
 
 @pytest.fixture(scope="module")
 def two_variants(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A workspace with a store of two variants: the commit's, and one of lower temperature."""
+    """A workspace with a store of two variants: the commit's, and one explored differently."""
     workspace = built_project.duplicate(tmp_path_factory.mktemp("two") / "project")
     assert workspace.repro() == ["track"]
-    workspace.change({"generate.temperature": 0.3})
-    assert workspace.repro() == ["generate", "evaluate", "report", "track"]
+    workspace.change({"explore.rolloff_fraction": 0.3})
+    assert workspace.repro() == ["explore", "report", "track"]
     return workspace
 
 
-def of_temperature(workspace: Project, temperature: str) -> Any:
+def of_rolloff(workspace: Project, fraction: str) -> Any:
     """The run of one of them."""
     (run,) = [
-        run for run in runs(workspace) if run.data.params["generate.temperature"] == temperature
+        run for run in runs(workspace) if run.data.params["explore.rolloff_fraction"] == fraction
     ]
     return run
 
 
 def test_back_to_a_variant_is_back_to_its_run(two_variants: Project) -> None:
     workspace = two_variants
-    first, second = (of_temperature(workspace, temperature) for temperature in ("1.0", "0.3"))
-    assert re.search(r"generate.temperature +1.0 +0.3", workspace.run("dvc", "params", "diff"))
-    assert re.search(r"metrics/generate.json +sample_00", workspace.run("dvc", "metrics", "diff"))
+    first, second = (of_rolloff(workspace, fraction) for fraction in ("0.85", "0.3"))
+    assert re.search(r"explore.rolloff_fraction +0.85 +0.3", workspace.run("dvc", "params", "diff"))
+    assert re.search(r"metrics/explore.json +clip_00", workspace.run("dvc", "metrics", "diff"))
     workspace.run("dvc", "plots", "diff", "--out", "plots")
     page = (workspace.folder / "plots/index.html").read_text(encoding="utf-8")
     assert '"rev": "HEAD"' in page
     assert '"rev": "workspace"' in page
     shutil.rmtree(workspace.folder / "plots")
-    workspace.change({"generate.temperature": 1.0})
+    workspace.change({"explore.rolloff_fraction": 0.85})
     assert workspace.repro() == ["track"]
     assert {run.info.run_id for run in runs(workspace)} == {first.info.run_id, second.info.run_id}
     # Neither trained in this store's lifetime: both have all of the curve.
@@ -84,32 +84,33 @@ def test_back_to_a_variant_is_back_to_its_run(two_variants: Project) -> None:
         assert curve(workspace, run) == list(range(1, n_epochs + 1))
         assert run.data.metrics["train/epochs"] == n_epochs
         assert "learning_rate" in run.data.metrics
-    assert second.info.run_name == "generate.temperature=0.3"
+    assert second.info.run_name == "explore.rolloff_fraction=0.3"
     assert first.data.tags["stage.train"] == second.data.tags["stage.train"]
-    assert first.data.tags["stage.generate"] != second.data.tags["stage.generate"]
+    assert first.data.tags["stage.explore"] != second.data.tags["stage.explore"]
 
 
 def test_restoring_says_what_is_missing_and_touches_nothing(two_variants: Project) -> None:
     workspace = two_variants
-    workspace.change({"generate.temperature": 0.3})
+    workspace.change({"explore.rolloff_fraction": 0.3})
     assert set(workspace.repro()) <= {"track"}
-    run_id = of_temperature(workspace, "1.0").info.run_id
+    run_id = of_rolloff(workspace, "0.85").info.run_id
     before = (workspace.folder / "dvc.lock").read_bytes()
     lock = yaml.safe_load(workspace.run("git", "show", "HEAD:dvc.lock"))
-    md5 = next(out["md5"] for out in lock["stages"]["generate"]["outs"] if "data" in out["path"])
+    outs = {out["path"]: out["md5"] for out in lock["stages"]["explore"]["outs"]}
+    md5 = outs["reports/explore"]
     cached = workspace.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     member = json.loads(cached.read_text())[0]["md5"]
     lost = workspace.folder / ".dvc/cache/files/md5" / member[:2] / member[2:]
     lost.unlink()
     printed = workspace.run("soundloom", "restore", run_id, fails=True)
     assert printed.count("\n") == 1
-    assert f"DVC's cache lacks data/generated ({md5})" in printed
+    assert f"DVC's cache lacks reports/explore ({md5})" in printed
     assert (workspace.folder / "dvc.lock").read_bytes() == before
     assert "0.3" in workspace.run("git", "diff", "params.yaml")
 
     printed = workspace.run("soundloom", "restore", run_id, "--rebuild")
-    assert "`dvc repro` makes what DVC's cache lacks: data/generated" in printed
-    assert "generate" in workspace.repro()
+    assert "`dvc repro` makes what DVC's cache lacks: reports/explore" in printed
+    assert "explore" in workspace.repro()
     assert lost.is_file()
     finished = [run for run in runs(workspace) if run.info.status == "FINISHED"]
     assert len(finished) == len(runs(workspace)) == 2
