@@ -92,7 +92,7 @@ def test_the_check_of_the_whole_file_is_no_dependency() -> None:
 
 def sections() -> dict[str, type[Section]]:
     """Sections of params.yaml, and parts of them, by the names of their classes."""
-    found = {}
+    found: dict[str, type[Section]] = {}
     for path in modules():
         if path.name == "config.py" and path.parent.name != "soundloom":
             module = importlib.import_module(f"soundloom.{path.parent.name}.config")

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from params import REPOSITORY
 
 SOURCE = REPOSITORY / "src"
@@ -36,6 +38,7 @@ def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_keras_starts_quietly_with_the_threads_and_seed_asked_for() -> None:
     done = run("-c", START)
     assert done.returncode == 0, done.stderr

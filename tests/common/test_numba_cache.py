@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from params import REPOSITORY
 
 # Everything that measures or makes audio with librosa.
@@ -35,6 +37,7 @@ codec.decode(codec.encode(samples))
 MARK = "what set-up compiles ends here"
 
 
+@pytest.mark.slow
 def test_the_pipeline_finds_all_it_needs_compiled() -> None:
     fill = "from soundloom.commands.numba_cache import fill\nfill()\n"
     done = subprocess.run(

@@ -26,6 +26,8 @@ from soundloom.evaluation.features import (
 )
 from soundloom.evaluation.tagger import TAGS, Tagger
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 22_050
 SECONDS = 12.0
 # A fifth of the stages' default: what is compared here is far apart.

@@ -36,6 +36,7 @@ def codec(music: np.ndarray) -> FrameCodec:
     return FrameCodec.fit([FrameCodec.level_range(music, config, RATE_HZ)], config, RATE_HZ)
 
 
+@pytest.mark.slow
 def test_every_control_is_made_of_what_it_claims(
     codec: FrameCodec, music: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

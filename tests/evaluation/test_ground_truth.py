@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
@@ -12,6 +13,7 @@ RATE_HZ = 22_050
 SECONDS = 12.0
 
 
+@pytest.mark.slow
 def test_the_truth_of_songs_is_kept_by_themselves_and_not_by_others() -> None:
     truths = {str(track): compose(0, track, SECONDS).truth() for track in range(4)}
     played = {track: perform(0, int(track), SECONDS, RATE_HZ) for track in truths}

@@ -215,6 +215,7 @@ def test_loudness_matters(tagger: Tagger) -> None:
     assert 0.0 < moved[0] < 0.3 * moved[1]
 
 
+@pytest.mark.slow
 def test_our_own_band_is_tagged_rock_and_noise_is_not(tagger: Tagger) -> None:
     band = np.concatenate(
         [tagger(perform(0, track, 12.0, RATE_HZ), RATE_HZ).tags for track in range(4)]
@@ -229,6 +230,7 @@ def test_our_own_band_is_tagged_rock_and_noise_is_not(tagger: Tagger) -> None:
 needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="this system has no apt-get")
 
 
+@pytest.mark.slow
 @needs_apt
 def test_real_rock_is_tagged_so(tagger: Tagger, tmp_path: Path) -> None:
     dataset = small_config({"dataset.source": "debian"}).dataset

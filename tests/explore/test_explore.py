@@ -135,6 +135,7 @@ def outputs(project: Path) -> dict[str, bytes]:
     return {str(file.relative_to(project)): file.read_bytes() for file in files}
 
 
+@pytest.mark.slow
 def test_the_stage_writes_pictures_and_numbers_the_same_each_time(project: Path) -> None:
     stage.main()
     first = outputs(project)

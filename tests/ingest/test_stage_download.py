@@ -45,6 +45,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_odd_recordings_become_uniform_clips(
     project: Path, save_params: Save, params: dict[str, Any], odd_recordings: Path
 ) -> None:

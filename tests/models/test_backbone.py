@@ -42,6 +42,7 @@ def test_states_are_those_of_keras(inputs: np.ndarray, pair: tuple[Any, Any]) ->
     np.testing.assert_allclose(ours(inputs), theirs(inputs), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_gradients_are_those_of_keras(
     inputs: np.ndarray, pair: tuple[Any, Any], keras: ModuleType, jit_compile: bool

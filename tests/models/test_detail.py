@@ -48,6 +48,7 @@ def missing(frames: np.ndarray, latents: Latents, predicted: np.ndarray | float 
     return float(np.sqrt(np.square(frames - restored - predicted).mean()))
 
 
+@pytest.mark.slow
 def test_what_follows_from_the_latents_is_restored(bent: Fitted) -> None:
     latents, detail = bent
     assert missing(BENT, latents) > 0.04
@@ -111,6 +112,7 @@ def test_arrays_rebuild_it(bent: Fitted, detail: ModuleType) -> None:
         detail.Detail.from_arrays(latents.arrays(), 1)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_detail(detail: ModuleType) -> None:
     (latents, once), (_, again) = fit(detail, BENT, epochs=1), fit(detail, BENT, epochs=1)
     encoded = latents.encode(BENT[:50]) / latents.stds

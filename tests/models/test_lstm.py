@@ -7,6 +7,8 @@ import pytest
 
 from small_models import N_BINS, batches, built, frames, model_config, train_config, trained
 
+pytestmark = pytest.mark.slow
+
 
 def test_targets_are_the_frames_after_the_inputs() -> None:
     windows = next(iter(batches("train").epoch(0)))

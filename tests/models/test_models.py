@@ -23,6 +23,8 @@ from small_models import (
 )
 from soundloom.common.errors import SoundloomError
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("density", "lstm", "tokens")
 Fitted = tuple[str, Any, History]
 

@@ -12,6 +12,8 @@ from soundloom.models.config import CONDITIONING
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latents import Latents
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 NAMES = ("density", "tokens")
 

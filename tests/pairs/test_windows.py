@@ -140,6 +140,7 @@ def write_corpus(
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, 3])
 def test_both_formats_give_the_same_batches(tmp_path: Path, seed: int | None) -> None:
     found = []
@@ -155,6 +156,7 @@ def test_both_formats_give_the_same_batches(tmp_path: Path, seed: int | None) ->
         np.testing.assert_array_equal(left, right)
 
 
+@pytest.mark.slow
 def test_tfrecord_shards_are_byte_stable(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_corpus(tmp_path / name, n_clips=2, n_frames=40, n_bins=5, format="tfrecord")

@@ -12,6 +12,8 @@ from generated_project import HOSTILE_NAME, SECONDS, make_project
 from params import REPOSITORY
 from soundloom.stages import report as stage
 
+pytestmark = pytest.mark.slow
+
 ARTIFACTS = REPOSITORY / "test-artifacts"
 
 

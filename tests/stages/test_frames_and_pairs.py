@@ -47,6 +47,7 @@ def run_stages(corpus: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> d
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_from_clips_to_windows_the_same_bytes_anywhere(
     corpus: Path,
     tmp_path: Path,

@@ -7,6 +7,8 @@ import pytest
 
 from small_models import N_BINS, batches, built, train_config, trained
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.01), ("muon", 0.01)])
 def test_optimizers_descend(optimizer: str, rate: float) -> None:

@@ -86,6 +86,7 @@ def test_any_rate_and_length_gives_finite_numbers(rate_hz: int, n_samples: int) 
             assert 0.0 <= value <= 1.0
 
 
+@pytest.mark.slow
 def test_the_band_s_keys_are_found() -> None:
     scores = []
     for track in range(6):

@@ -26,6 +26,7 @@ def test_the_tempo_of_clicks(bpm: float, first_frame: float) -> None:
     assert found_bpm == pytest.approx(bpm, rel=0.015)
 
 
+@pytest.mark.slow
 def test_the_tempo_of_the_built_in_band_in_five_seconds() -> None:
     changes = {"n_fft": 1280, "hop_samples": 256, "n_mels": 224}
     config = small_config({f"spectrogram.{key}": value for key, value in changes.items()})
