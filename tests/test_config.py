@@ -67,7 +67,7 @@ def test_frames_that_cover_span_at_least_the_samples(config: Config, n_samples: 
         ("train.epochs", 0, r"train\.epochs is 0; it must be greater than or equal to 1"),
         ("train.learning_rate", float("nan"), r"train\.learning_rate is nan; .* finite"),
         ("generate.temperature", 2.5, r"temperature is 2\.5; it must be less than or equal to 2"),
-        ("dataset.source", "mp3", r"source is 'mp3'; it must be 'builtin', 'folder', 'debian' or"),
+        ("dataset.source", "mp3", r"source is 'mp3'; it must be 'builtin', "),
         ("dataset.genre", "../up", r"dataset\.genre is '\.\./up'; it must match"),
         ("dataset.debian.packages", ["-o=x"], r"packages\.0 is '-o=x'; it must match"),
         ("dataset.debian.packages", [], r"packages is \[\]; "),

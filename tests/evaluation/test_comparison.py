@@ -137,8 +137,8 @@ def test_noise_and_silence_are_further_than_music_by_their_descriptors(
     for group in ("rhythm", "tonality", "dynamics"):
         for name in ("noise", "silence"):
             assert controls[name][group]["ratio"] > controls["real"][group]["ratio"], (group, name)
-    assert controls["silence"]["silence_seconds"] == pytest.approx(SECONDS, abs=0.1)
-    assert controls["real"]["silence_seconds"] < 2.0
+    assert controls["silence"]["longest_silence_seconds"] == pytest.approx(SECONDS, abs=0.1)
+    assert controls["real"]["longest_silence_seconds"] < 2.0
 
 
 def test_a_set_is_as_near_to_itself_as_can_be(
@@ -213,7 +213,7 @@ def test_a_new_descriptor_is_reported_and_changes_no_other_figure(
         made = []
         for value, recording in enumerate(features, start=first):
             values = np.full_like(recording.descriptors["dynamics/rms_dbfs"], value)
-            new = {"dynamics/silence_share": values, "timbre/roughness": values}
+            new = {"dynamics/warmth": values, "timbre/roughness": values}
             made.append(replace(recording, descriptors={**new, **recording.descriptors}))
         return made
 
@@ -221,7 +221,7 @@ def test_a_new_descriptor_is_reported_and_changes_no_other_figure(
     after = Comparison(with_new(held_out, 0), held_out, evaluate_config, RATE_HZ).measure(
         with_new(held_out[:2], 100), []
     )
-    assert after["dynamics"].pop("silence_share_distance") > 10.0
+    assert after["dynamics"].pop("warmth_distance") > 10.0
     assert after.pop("timbre").keys() == {"roughness_distance"}
     assert {"distance", "ratio"} < after["dynamics"].keys()
     assert after == before

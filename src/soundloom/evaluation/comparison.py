@@ -1,7 +1,7 @@
 """Sets of recordings beside held-out real audio: distances, novelty, diversity, stability.
 
-To report one more number of whole recordings, compute it in ``metrics/stability.py`` and name it in
-:data:`WHOLE_RECORDING`. To report one more descriptor's distance, add it to a ``describe`` in
+To report one more number of whole recordings, add it to ``describe_recording`` in
+``metrics/stability.py`` and to :data:`WHOLE_RECORDING`. To report one more descriptor's distance, add it to a ``describe`` in
 ``metrics/``; it counts in the group's ``distance`` and ``ratio`` only once :data:`COUNTED` names
 it. Whatever is returned here is written to metrics/evaluate.json and metrics/reference.json, shown
 on the listening page and logged to MLflow.
@@ -62,12 +62,12 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-# Of each number reported of a set: its name in ``describe_recording``, and what is taken of those
-# of the set's recordings.
-WHOLE_RECORDING: dict[str, tuple[str, Callable[[Iterable[float]], float]]] = {
-    "repetition": ("repetition", _mean),
-    "stuck_seconds": ("stuck_seconds", max),
-    "silence_seconds": ("longest_silence_seconds", max),
+# Numbers of ``describe_recording`` that are reported of a set, and what is taken of those of its
+# recordings.
+WHOLE_RECORDING: dict[str, Callable[[Iterable[float]], float]] = {
+    "repetition": _mean,
+    "stuck_seconds": max,
+    "longest_silence_seconds": max,
 }
 
 
@@ -223,8 +223,8 @@ class Comparison:
     def _whole(self, sample: Sequence[RecordingFeatures]) -> dict[str, float]:
         """What there is too much or too little of in a set: repetition, silence, variety."""
         numbers = {
-            name: summary(recording.whole[key] for recording in sample)
-            for name, (key, summary) in WHOLE_RECORDING.items()
+            name: summary(recording.whole[name] for recording in sample)
+            for name, summary in WHOLE_RECORDING.items()
         }
         if min(len(sample), len(self._held_out)) > 1:
             numbers["diversity"] = relative_diversity(

@@ -10,6 +10,9 @@ window          ``window_frames + 1`` frames in a row, what training batches are
 segment         samples of a clip that are in one part (train, validation, test) of the split
 passage         2.5 s that evaluation looks for near-copies in
 clip            a file of ``data/raw``, 30 s by default; recording: the whole piece it was cut from
+inputs, targets the steps before, and at the same places the steps to be predicted from them
+crop            the part of a window that one training step is on
+onset           a rise of the frames, where a note begins or a drum is hit
 latents         principal components of a step, standardised by their std in training
 detail          what of the frames latents leave out, as a small network predicts it from them
 instance norm   latents relative to the mean and std of their own sequence (RevIN)

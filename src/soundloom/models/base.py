@@ -36,7 +36,10 @@ class Example(NamedTuple):
     targets: np.ndarray
     """``(batch, n_steps, …)``: what its outputs should be; at step ``t`` of the step after it."""
     weights: np.ndarray | None = None
-    """``(batch, n_steps)``, how much each step counts in the loss; None: all alike."""
+    """``(batch, n_steps)``, how much each target counts in the loss; None: all alike.
+
+    With weights in training alone, its ``loss`` is on another scale than ``val_loss``.
+    """
 
 
 class FrameModel(ABC):

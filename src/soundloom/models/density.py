@@ -75,7 +75,7 @@ class Density(SequenceModel):
         self._extremes = extremes
         """``(2, n_latents)``: lowest and highest of each normalised latent in training."""
         weights = space.latents.stds
-        self._weights = (weights / weights.mean()).astype(np.float32)
+        self._latent_weights = (weights / weights.mean()).astype(np.float32)
         """``(n_latents,)`` of mean 1: variance weighting, of the inputs and in the loss."""
 
     @classmethod
@@ -96,7 +96,7 @@ class Density(SequenceModel):
         extremes = np.array([np.min(lowest, axis=0), np.max(highest, axis=0)])
         correlations = sum(products) / np.maximum(sum(squares), 1e-6)
         model = cls(config, frames_per_second, network, space, conditioning, extremes)
-        network.head.start_at(correlations, model._weights)
+        network.head.start_at(correlations, model._latent_weights)
         return model
 
     def example(
@@ -110,12 +110,12 @@ class Density(SequenceModel):
         latents = prepared.latents
         steps = self._trained_steps(latents, training, rng)
         at_steps = prepared.features.at(self._space.variance_weighted(latents), steps)
-        inputs, targets = at(latents, steps) * self._weights, at(latents, steps + 1)
+        inputs, targets = at(latents, steps) * self._latent_weights, at(latents, steps + 1)
         return Example((inputs, at_steps, prepared.features.constant, targets), targets)
 
     def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
         """Mean negative log-likelihood of a latent in nats, variance-weighted."""
-        return negative_log_likelihood(targets, outputs, self._weights, weights)
+        return negative_log_likelihood(targets, outputs, self._latent_weights, weights)
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """A Gaussian for each latent: the same at every step, and one around the last step."""
@@ -125,7 +125,7 @@ class Density(SequenceModel):
             moves = moves + (changes**2).sum(axis=(0, 1))
             count += changes.shape[0] * changes.shape[1]
         stds = np.sqrt(moves / count) + 1e-6
-        weights, losses, n_values = self._weights, np.zeros(2), 0
+        weights, losses, n_values = self._latent_weights, np.zeros(2), 0
         for windows in validation.epoch(0):
             latents = normalised(self._space, windows).astype(np.float64)
             apart = (latents[:, 1:], np.diff(latents, axis=1) / stds)
@@ -141,7 +141,7 @@ class Density(SequenceModel):
         return steps
 
     def _step_sampler(self) -> MixtureSampler:
-        return self._head.sampler(self._weights, self._extremes)
+        return self._head.sampler(self._latent_weights, self._extremes)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"extremes": self._extremes, **super().arrays()}

@@ -199,7 +199,10 @@ class BackboneInputs:
 
 
 def at(values: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Of values ``(batch, n_steps, n)`` those at ``steps`` (batch, k): ``(batch, k, n)``."""
+    """Of values ``(batch, n_steps, n)`` those at ``steps`` (batch, k): ``(batch, k, n)``.
+
+    With the steps that are inputs, ``steps + 1`` are those of the targets.
+    """
     return np.take_along_axis(values, steps[..., None], axis=1)
 
 

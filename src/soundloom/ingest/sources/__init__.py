@@ -4,12 +4,12 @@ A source is a function of the section ``dataset`` and of an empty folder that it
 
     def collect(config: DatasetConfig, work: Path) -> Collection
 
-It offers whole recordings and reads none of them yet; the files it can make nothing of it lists
-with their reasons, and when it has nothing to offer it raises
-:class:`~soundloom.common.errors.SoundloomError`, naming the key of params.yaml to change.
+It offers whole recordings and reads none of them yet. What it already knows to be no use it lists
+with the reason; a recording that turns out to be missing or unreadable when it is loaded is listed
+by :mod:`soundloom.ingest.gathering`, which goes on without it. A source with nothing to offer
+raises :class:`~soundloom.common.errors.SoundloomError`, naming the key of params.yaml to change.
 
-To add one, write ``sources/<name>.py``; in ``ingest/config.py`` add ``<name>`` to the choices of
-``DatasetConfig.source`` and a model of its own keys; give those keys a section in ``params.yaml``.
+docs/changing.md says how to add one.
 """
 
 from __future__ import annotations

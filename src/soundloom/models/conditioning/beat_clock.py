@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from soundloom.models.conditioning.base import Conditioning, Features, Sequences, Widths
-from soundloom.models.conditioning.tempo import BANDS, RATIOS, USUAL_BPM, Tempo
+from soundloom.models.conditioning.tempo import RATIOS, USUAL_BPM, Tempo
+from soundloom.models.onsets import BANDS
 
 # A component this strong (a pure one is 1, noise below 0.1) gives its phase a size of 0.7.
 _FAINT = 0.15

@@ -1,6 +1,6 @@
 """The tempo of music, the phase of its beat, and how many steps its bars last.
 
-Onsets are rises of the frames. At the tempo of a sequence their envelope has components at the beat
+At the tempo of a sequence the envelope of its onsets has components at the beat
 and at simple ratios of it, found as a Fourier tempogram finds them (Grosche & Müller 2011), with
 the phases kept. One tempo for a whole sequence: of windows of a few seconds, and of prompts.
 """
@@ -8,12 +8,12 @@ the phases kept. One tempo for a whole sequence: of windows of a few seconds, an
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+
+from soundloom.models.onsets import onset_envelopes
 
 _SLOWEST_BPM, _FASTEST_BPM = 60.0, 200.0
 # Perceived beats lie around this tempo, log-normally, with a std of about an octave.
@@ -24,8 +24,6 @@ RATIOS = np.array([0.25, 0.5, 1.0, 2.0, 3.0, 4.0])
 thirds and quarters."""
 # A tempo shows by what happens on its beats and between them, less by thirds and bars.
 _WEIGHTS = np.array([0.25, 0.5, 1.0, 1.0, 0.25, 0.5])
-BANDS = (0.0, 1 / 16, 1 / 2)
-"""Where the bands begin that envelopes are of, as shares of the bins: bass drum, middle, top."""
 # Onsets this far apart still fall together.
 _SMEAR_SECONDS = 0.025
 
@@ -80,24 +78,6 @@ def find_bar_lags(latents: np.ndarray, beats_per_step: np.ndarray) -> np.ndarray
         near = resemblance[row, first[row, place] : last[row, place] + 1]
         lags[row, place] = first[row, place] + near.argmax()
     return lags
-
-
-def onset_envelopes(frames: np.ndarray, smear_frames: float) -> np.ndarray:
-    """Rises from frame to frame, averaged over each band: ``(batch, n_frames, n_bands)``.
-
-    Smoothed by a Gaussian of ``smear_frames``, and of mean 0 and std 1; where nothing ever rises,
-    zeros.
-    """
-    rises = np.maximum(np.diff(frames, axis=1, prepend=frames[:, :1]), 0.0)
-    edges = [round(share * frames.shape[2]) for share in (*BANDS, 1.0)]
-    bands = [
-        # A spectrogram with few bins may leave the first band empty.
-        rises[..., start : max(end, start + 1)].mean(axis=-1)
-        for start, end in itertools.pairwise(edges)
-    ]
-    envelopes = gaussian_filter1d(np.stack(bands, axis=-1).astype(np.float64), smear_frames, axis=1)
-    envelopes -= envelopes.mean(axis=1, keepdims=True)
-    return envelopes / np.maximum(envelopes.std(axis=1, keepdims=True), 1e-6)
 
 
 @functools.lru_cache(maxsize=8)
