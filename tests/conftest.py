@@ -29,9 +29,10 @@ SLOWEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all of ``pipelines/`` slow, and put the slowest files first, each in its own order."""
+    """Mark what is slow wherever it is asked for, and put the slowest files first."""
     for item in items:
-        if "pipelines" in item.path.parts:
+        fixtures = getattr(item, "fixturenames", ())
+        if "pipelines" in item.path.parts or "tagger" in fixtures:
             item.add_marker(pytest.mark.slow)
     place = {name: number for number, name in enumerate(SLOWEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(SLOWEST)))

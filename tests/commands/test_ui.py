@@ -106,6 +106,7 @@ def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
         assert end(process, signal.SIGTERM) == ""
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_by_itself_is_an_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -215,7 +215,6 @@ def test_loudness_matters(tagger: Tagger) -> None:
     assert 0.0 < moved[0] < 0.3 * moved[1]
 
 
-@pytest.mark.slow
 def test_our_own_band_is_tagged_rock_and_noise_is_not(tagger: Tagger) -> None:
     band = np.concatenate(
         [tagger(perform(0, track, 12.0, RATE_HZ), RATE_HZ).tags for track in range(4)]

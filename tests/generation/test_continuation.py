@@ -95,6 +95,7 @@ def wanted(**changes: object) -> GenerateConfig:
     return small_config(values).generate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "rate_hz"), [(0.1, 8000), (0.5, 44_100), (0.737, 48_000), (1.0, 22_050)]
 )
@@ -107,6 +108,7 @@ def test_length_rate_and_level_are_as_asked(seconds: float, rate_hz: int) -> Non
     assert 0.001 < np.abs(made.samples).max() <= 0.98
 
 
+@pytest.mark.slow
 def test_another_seed_another_continuation() -> None:
     model, codec = built("density"), small_codec()
     prompt = music(1, RATE_HZ)

@@ -11,6 +11,8 @@ import pytest
 from small_models import model_config
 from soundloom.models.rowwise import rowwise_matmul
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 UNITS, N_INPUTS = 5, 3
 
@@ -42,7 +44,6 @@ def test_states_are_those_of_keras(inputs: np.ndarray, pair: tuple[Any, Any]) ->
     np.testing.assert_allclose(ours(inputs), theirs(inputs), atol=1e-6)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_gradients_are_those_of_keras(
     inputs: np.ndarray, pair: tuple[Any, Any], keras: ModuleType, jit_compile: bool

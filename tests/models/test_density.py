@@ -22,6 +22,8 @@ from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latents import Latents
 from soundloom.models.sampling import gumbel
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 
@@ -49,7 +51,6 @@ def test_targets_are_the_steps_after_the_inputs(model: Any) -> None:
     np.testing.assert_array_equal(following, example.targets)
 
 
-@pytest.mark.slow
 def test_training_examples_are_a_crop_of_all_steps(density: ModuleType) -> None:
     model = built(model_config("density", backbone__crop_frames=16))
     windows = frames()[None, :65].repeat(32, axis=0)

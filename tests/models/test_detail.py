@@ -12,6 +12,8 @@ from soundloom.common.keras_setup import start_keras
 from soundloom.models.latents import Latents
 from soundloom.pairs.windows import WindowBatches
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 N_FRAMES = 4001
 # A bin that moves, and one bent by it: no straight line holds both.
@@ -48,7 +50,6 @@ def missing(frames: np.ndarray, latents: Latents, predicted: np.ndarray | float 
     return float(np.sqrt(np.square(frames - restored - predicted).mean()))
 
 
-@pytest.mark.slow
 def test_what_follows_from_the_latents_is_restored(bent: Fitted) -> None:
     latents, detail = bent
     assert missing(BENT, latents) > 0.04
@@ -112,7 +113,6 @@ def test_arrays_rebuild_it(bent: Fitted, detail: ModuleType) -> None:
         detail.Detail.from_arrays(latents.arrays(), 1)
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_detail(detail: ModuleType) -> None:
     (latents, once), (_, again) = fit(detail, BENT, epochs=1), fit(detail, BENT, epochs=1)
     encoded = latents.encode(BENT[:50]) / latents.stds

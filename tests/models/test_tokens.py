@@ -12,6 +12,8 @@ from small_models import N_LATENTS, batches, built, frames, model_config, sample
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latents import Latents
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 POINTS = RNG.standard_normal((3000, 5)).astype(np.float32)
 
