@@ -1,10 +1,10 @@
 """Sets of recordings beside held-out real audio: distances, novelty, diversity, stability.
 
 To report one more number of whole recordings, add it to ``describe_recording`` in
-``metrics/stability.py`` and to :data:`WHOLE_RECORDING`. To report one more descriptor's distance, add it to a ``describe`` in
-``metrics/``; it counts in the group's ``distance`` and ``ratio`` only once :data:`COUNTED` names
-it. Whatever is returned here is written to metrics/evaluate.json and metrics/reference.json, shown
-on the listening page and logged to MLflow.
+``metrics/stability.py`` and to :data:`WHOLE_RECORDING`. To report one more descriptor's distance,
+add it to a ``describe`` in ``metrics/``; it counts in the group's ``distance`` and ``ratio`` only
+once :data:`COUNTED` names it. Whatever is returned here is written to metrics/evaluate.json and
+metrics/reference.json, shown on the listening page and logged to MLflow.
 """
 
 from __future__ import annotations
