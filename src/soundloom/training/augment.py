@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from threadpoolctl import ThreadpoolController
 
 from soundloom.spectral.codec import FrameCodec
 from soundloom.training.config import AugmentConfig
@@ -27,6 +28,7 @@ class Augment:
     def __init__(self, config: AugmentConfig, codec: FrameCodec):
         self._config, self._codec = config, codec
         self._frequencies_hz = codec.bin_frequencies_hz
+        self._linear_algebra = ThreadpoolController()
 
     def n_frames(self, n_frames: int) -> int:
         """Frames that a window of ``n_frames`` becomes: the fastest stretch must have enough."""
@@ -36,12 +38,14 @@ class Augment:
         """Vary a share ``augment.share`` of the windows; the others are only cut to length."""
         n_frames = self.n_frames(windows.shape[1])
         varied = []
-        for window in windows:
-            if rng.random() < self._config.share:
-                varied.append(self._vary(window, n_frames, rng))
-            else:
-                start = rng.integers(0, len(window) - n_frames + 1)
-                varied.append(window[start : start + n_frames])
+        # Bytes must not depend on how many cores there are; nor is there one to spare in training.
+        with self._linear_algebra.limit(limits=1):
+            for window in windows:
+                if rng.random() < self._config.share:
+                    varied.append(self._vary(window, n_frames, rng))
+                else:
+                    start = rng.integers(0, len(window) - n_frames + 1)
+                    varied.append(window[start : start + n_frames])
         return np.stack(varied).astype(np.float32)
 
     def _vary(self, window: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -90,7 +94,7 @@ def shift_pitch(values: np.ndarray, semitones: float, bin_frequencies_hz: np.nda
 
 @functools.cache
 def _spline_of_each_bin(n_bins: int) -> CubicSpline:
-    """The spline through 1 at one bin and 0 at the others, for each bin: a matrix at any positions."""
+    """The spline through 1 at one bin and 0 at all others, for each bin: a row at any position."""
     return CubicSpline(np.arange(n_bins), np.eye(n_bins))
 
 
