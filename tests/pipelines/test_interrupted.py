@@ -16,7 +16,7 @@ from projects import Project, wait_for
 from tracked import curve, only_run, runs
 
 # Long enough to interrupt, however little it learns.
-LONG = {"train.epochs": 60, "train.patience": 60}
+LONG = {"train.epochs": 40, "train.patience": 40}
 
 
 def start(workspace: Project, *command: str) -> subprocess.Popen[str]:
@@ -70,10 +70,10 @@ def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -
     assert workspace.repro() == ["track"]
     assert json.loads(receipt.read_text())["recorded"] is True
     found = {run.data.params["train.epochs"]: run for run in runs(workspace)}
-    assert set(found) == {"2", "60"}
+    assert set(found) == {"2", "40"}
     assert len(runs(workspace)) == 2
     assert {run.info.status for run in found.values()} == {"FINISHED"}
-    assert curve(workspace, found["60"]) == list(range(1, 61))
+    assert curve(workspace, found["40"]) == list(range(1, 41))
     workspace.run("soundloom", "track", "--waiting")
     assert len(runs(workspace)) == 2
 
