@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from page_server import answered, end, family, printed_address, served
+from page_server import answered, end, environment, family, printed_address, served
 from params import write_params
 from soundloom.commands.main import main
 from soundloom.experiments.store import RunStore
@@ -107,6 +108,48 @@ def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "allowed"),
+    [
+        ((), None),
+        (("--host", "0.0.0.0"), "THIS-MACHINE"),
+        (("--host", "0.0.0.0", "--allowed-hosts", "studio.example:*"), "studio.example:*"),
+    ],
+)
+def test_it_answers_to_the_names_it_was_asked_to(
+    folder: Path, options: tuple[str, ...], allowed: str | None
+) -> None:
+    """By what MLflow is asked for; a free port is found for 0, and printed."""
+    (folder / "stub.py").write_text(STUB, encoding="utf-8")
+    server = write_server(folder, f'echo "$@" > asked; exec "{sys.executable}" stub.py "$@"')
+    program = (
+        "import sys; from soundloom.commands.main import main\n"
+        f"sys.executable = {str(server)!r}; main(['ui', '--port', '0', *sys.argv[1:]])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *options],
+        cwd=folder, env=environment(), start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        printed = printed_address(process)
+        asked = (folder / "asked").read_text(encoding="utf-8").split()
+        port = asked[asked.index("--port") + 1]
+        assert int(port) > 0
+        shown = socket.gethostname() if options else "127.0.0.1"
+        assert f"http://{shown}:{port}/" in printed
+        if allowed is None:
+            assert "--allowed-hosts" not in asked
+        else:
+            names = asked[asked.index("--allowed-hosts") + 1].split(",")
+            expected = allowed.replace("THIS-MACHINE", f"{socket.gethostname()}:{port}")
+            assert expected in names
+            assert "*" not in names
+    finally:
+        end(process, signal.SIGTERM)
+
+
 def test_a_server_that_ends_by_itself_is_an_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

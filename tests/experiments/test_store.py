@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,6 +141,47 @@ def test_a_file_that_is_no_store_is_named_at_once(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     make(tmp_path / "mlflow.db")
     with pytest.raises(SoundloomError, match=r"mlflow\.db: cannot be used as MLflow's store: "):
+        RunStore(tmp_path, "soundloom")
+
+
+def test_a_deleted_experiment_is_told_with_the_way_back(store: RunStore, root: Path) -> None:
+    name = store.client.get_experiment(store.experiment_id).name
+    store.client.delete_experiment(store.experiment_id)
+    with pytest.raises(SoundloomError, match="was deleted on MLflow's page") as told:
+        RunStore(root, name)
+    assert f"mlflow experiments restore --experiment-id {store.experiment_id}" in str(told.value)
+    store.client.restore_experiment(store.experiment_id)
+    assert RunStore(root, name).experiment_id == store.experiment_id
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        ("451aebb31d03", "written by an older MLflow.*mlflow db upgrade 'sqlite:///"),
+        ("f00dfeedbeef", "written by a newer MLflow"),
+    ],
+)
+def test_a_store_of_another_mlflow_is_told_in_one_line(
+    root: Path, tmp_path: Path, revision: str, message: str, store: RunStore
+) -> None:
+    other = tmp_path / "a folder with spaces"
+    other.mkdir()
+    shutil.copyfile(root / "mlflow.db", other / "mlflow.db")
+    with closing(sqlite3.connect(other / "mlflow.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        database.commit()
+    with pytest.raises(SoundloomError, match=message) as told:
+        RunStore(other, "soundloom")
+    assert "\n" not in str(told.value)
+
+
+def test_a_server_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    with pytest.raises(SoundloomError, match=rf"127\.0\.0\.1:{port}, which does not answer"):
         RunStore(tmp_path, "soundloom")
 
 

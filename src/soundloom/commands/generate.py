@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
@@ -23,23 +24,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sample-rate-hz", type=int, help="of the file written")
     parser.add_argument("--channels", type=int, help="1 or 2")
     parser.add_argument("--joined", action="store_true", help="write the prompt before it")
+    parser.add_argument("--overwrite", action="store_true", help="--out may be there already")
+
+
+def _check_out(out: Path, prompt: Path, overwrite: bool) -> None:
+    """Raise :class:`SoundloomError` where ``out`` cannot be written, or something would be lost."""
+    if out.suffix.lower() not in (".wav", ".flac"):
+        raise SoundloomError(f"--out is {str(out)!r}; it must end in .wav or .flac")
+    if out.is_dir():
+        raise SoundloomError(f"--out is {str(out)!r}, which is a folder; it must be a file's name")
+    if out.exists() and out.samefile(prompt):
+        raise SoundloomError(f"--out is {str(out)!r}, which is the prompt; it must be another file")
+    if out.exists() and not overwrite:
+        raise SoundloomError(f"--out is {str(out)!r}, which is there already; see --overwrite")
+    # The nearest folder that is there: those that are not are made.
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise SoundloomError(f"--out is {str(out)!r}, but {folder} cannot be written to")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the continuation, or prompt and continuation, to ``--out``.
 
     Raises :class:`SoundloomError` for an option out of range, a prompt that cannot be read or is
-    too short, another ending of ``--out``, and a model that has not been trained.
+    too short, an ``--out`` that cannot be written or is there already, and a model that has not
+    been trained.
     """
     from soundloom.config import Config
 
     options = {name: getattr(arguments, name) for name in _KNOBS}
     given = {f"generate.{name}": value for name, value in options.items() if value is not None}
     config = Config.load().with_changes(given, "options").generate
-    if arguments.out.suffix not in (".wav", ".flac"):
-        raise SoundloomError(f"--out is {str(arguments.out)!r}; it must end in .wav or .flac")
-    if not arguments.prompt.is_file():  # before the seconds that Keras takes to start
+    # Before the seconds that Keras takes to start, and the minutes that generating may take.
+    if not arguments.prompt.is_file():
         raise SoundloomError(f"{arguments.prompt}: no such file")
+    _check_out(arguments.out, arguments.prompt, arguments.overwrite)
 
     from soundloom.audio.files import read_audio, write_audio
     from soundloom.audio.samples import resample

@@ -23,8 +23,9 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.experiments.store import RunStore
 
     study = studies.read_study(arguments.study)
-    studies.run(study)
+    # Opened first: what is wrong with it should not come out after the variants ran.
     store = RunStore(main_root(), TrackConfig.load().experiment)
+    studies.run(study)
     text = studies.table(study, studies.read_rows(study, store))
     if arguments.out:
         write_text(arguments.out, text)

@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: loopback)"
     )
-    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--port", type=int, default=5000, help="0: any that is free")
+    parser.add_argument(
+        "--allowed-hosts",
+        help="names this page may be asked for by, with commas between (default: this machine's)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,10 +42,18 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.experiments.config import TrackConfig
     from soundloom.experiments.repository import main_root
 
-    serve_page(main_root(), TrackConfig.load().experiment, arguments.host, arguments.port)
+    serve_page(
+        main_root(),
+        TrackConfig.load().experiment,
+        arguments.host,
+        arguments.port,
+        arguments.allowed_hosts,
+    )
 
 
-def serve_page(root: Path, experiment: str, host: str, port: int) -> None:
+def serve_page(
+    root: Path, experiment: str, host: str, port: int, allowed_hosts: str | None = None
+) -> None:
     """Serve MLflow's page of the repository at ``root``, with one worker and no job runners.
 
     Prints its address once it takes connections. Returns when Ctrl+C, SIGTERM or SIGHUP ends it,
@@ -50,7 +62,7 @@ def serve_page(root: Path, experiment: str, host: str, port: int) -> None:
     Raises :class:`SoundloomError` when the port is taken, the store broken or on another server,
     and when the server ends by itself.
     """
-    _check_port(host, port)
+    port = _free_port(host, port)
     from soundloom.experiments.store import RunStore
 
     store = RunStore(root, experiment)
@@ -63,6 +75,7 @@ def serve_page(root: Path, experiment: str, host: str, port: int) -> None:
         # Not a line for every request.
         *("--uvicorn-opts", "--log-level critical"),
         *("--host", host, "--port", str(port)),
+        *_allowed_hosts(host, port, allowed_hosts),
         *("--backend-store-uri", store.uri),
         # Named only so that the server does not warn that it is not.
         *("--registry-store-uri", store.uri),
@@ -71,27 +84,54 @@ def serve_page(root: Path, experiment: str, host: str, port: int) -> None:
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     try:
         with _server(command, settings) as server:
-            while not _takes_connections(host, port):
+            while not _takes_connections("127.0.0.1" if _is_all(host) else host, port):
                 _check_running(server)
                 time.sleep(_POLL_SECONDS)
-            print(f"MLflow: http://{host}:{port}/{page}  (Ctrl+C ends it)", flush=True)
+            shown = socket.gethostname() if _is_all(host) else host
+            print(f"MLflow: http://{shown}:{port}/{page}  (Ctrl+C ends it)", flush=True)
             server.wait()
             _check_running(server)
     except KeyboardInterrupt:
         pass
 
 
-def _check_port(host: str, port: int) -> None:
-    """Raise :class:`SoundloomError` where no server could listen."""
+def _free_port(host: str, port: int) -> int:
+    """``port``, or a free one for 0; :class:`SoundloomError` where no server could listen."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+            return int(probe.getsockname()[1])
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SoundloomError(
                 f"port {port} on {host} cannot be used ({reason}); choose another with --port"
             ) from None
+
+
+def _is_all(host: str) -> bool:
+    """Whether ``host`` stands for all addresses of this machine."""
+    return host in ("0.0.0.0", "")
+
+
+def _allowed_hosts(host: str, port: int, named: str | None) -> list[str]:
+    """MLflow's options for the names in requests that it answers.
+
+    By default it answers to loopback and private addresses alone, against pages elsewhere that
+    would have a browser ask it (DNS rebinding). Asked to listen on more, it answers to the names
+    and addresses of this machine, too.
+    """
+    if named is None:
+        if host in ("127.0.0.1", "localhost"):
+            return []
+        import psutil
+
+        addresses = psutil.net_if_addrs().values()
+        found = {one.address for some in addresses for one in some if one.family == socket.AF_INET}
+        names = {"localhost", "127.0.0.1", socket.gethostname(), socket.getfqdn(), *found}
+        named = ",".join(sorted(f"{name}:{port}" for name in names))
+    origins = ",".join(f"http://{name.strip()}" for name in named.split(","))
+    return ["--allowed-hosts", named, "--cors-allowed-origins", origins]
 
 
 def _takes_connections(host: str, port: int) -> bool:

@@ -30,9 +30,30 @@ def head() -> str | None:
     return commit.strip() if commit else None
 
 
-def is_dirty() -> bool:
-    """Whether a file git tracks differs from the last commit."""
-    return bool(ask_git("status", "--porcelain", "--untracked-files=no"))
+def is_dirty(*, but: Sequence[str] = ()) -> bool:
+    """Whether a file git tracks differs from the last commit; paths in ``but`` do not count."""
+    left_out = [f":(exclude){path}" for path in but]
+    return bool(ask_git("status", "--porcelain", "--untracked-files=no", "--", ".", *left_out))
+
+
+def refusal() -> str | None:
+    """Why git will not read this repository, with git's own remedy; None where it does.
+
+    It refuses where the folder belongs to another user (CVE-2022-24765).
+    """
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--git-dir"],
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    if done.returncode == 0 or "dubious ownership" not in done.stderr:
+        return None
+    return " ".join(done.stderr.split())
 
 
 def edited_files(folder: Path) -> list[Path]:

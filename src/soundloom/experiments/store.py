@@ -7,6 +7,8 @@ in one of DVC's temporary workspaces; ``MLFLOW_TRACKING_URI`` names another.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, first_line
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
     HISTORY_TAG,
@@ -49,7 +51,8 @@ class RunStore:
     def __init__(self, root: Path, experiment: str):
         """Open the store of the repository at ``root``, creating store and experiment at need.
 
-        Raises :class:`SoundloomError` when its database cannot be opened or is not one.
+        Raises :class:`SoundloomError` when the store cannot be opened, is of another version of
+        MLflow or a server that does not answer, and when the experiment was deleted.
         """
         set_up_mlflow()
         from mlflow import MlflowClient
@@ -62,14 +65,24 @@ class RunStore:
         with self._lock:
             if local:
                 _check_database(self.uri)
-            self.client = MlflowClient(self.uri)
-            found = self.client.get_experiment_by_name(experiment)
-            if found is not None:
-                self.experiment_id = found.experiment_id
-            else:
-                # Absolute: MLflow's default is relative to whichever process is the first.
-                location = (root / "mlartifacts").as_uri() if local else None
-                self.experiment_id = self.client.create_experiment(experiment, location)
+            # Absolute: MLflow's default is relative to whichever process is the first.
+            location = (root / "mlartifacts").as_uri() if local else None
+            try:
+                self.client = MlflowClient(self.uri)
+                found = self.client.get_experiment_by_name(experiment)
+                self.experiment_id = (
+                    found.experiment_id
+                    if found is not None
+                    else self.client.create_experiment(experiment, location)
+                )
+            except Exception as error:  # MLflow, SQLAlchemy and Alembic each raise their own
+                raise SoundloomError(_explained(error, self.uri)) from None
+        if found is not None and found.lifecycle_stage == "deleted":
+            raise SoundloomError(
+                f"track.experiment is {experiment!r}, which was deleted on MLflow's page; name "
+                f"another, or restore it: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} "
+                f"mlflow experiments restore --experiment-id {found.experiment_id}"
+            )
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
@@ -230,6 +243,33 @@ class RunStore:
 def _quotable(value: str) -> str:
     """A tag's value as a search can name it: MLflow's filters cannot escape quotes."""
     return value.replace("'", "_").replace('"', "_")
+
+
+def _explained(error: Exception, uri: str) -> str:
+    """Why a store cannot be used, and what to do about it."""
+    said = first_line(error)
+    # MLflow's words for any other version; "out of date" may be itself.
+    if found := re.search(r"database schema \(found version (\w+)", said):
+        if _is_known_revision(found[1]):
+            command = f"mlflow db upgrade {shlex.quote(uri)}"
+            return (
+                f"{uri}: written by an older MLflow; copy it, then bring it up to date: {command}"
+            )
+        return (
+            f"{uri}: written by a newer MLflow than this environment's; use that version, or name "
+            "another store with MLFLOW_TRACKING_URI"
+        )
+    if uri.startswith("http"):
+        return f"MLFLOW_TRACKING_URI is {uri}, which does not answer as an MLflow server: {said}"
+    return f"{uri}: cannot be used as MLflow's store: {said}"
+
+
+def _is_known_revision(revision: str) -> bool:
+    """Whether the MLflow that is installed knows how to migrate from a revision of its schema."""
+    import mlflow
+
+    versions = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
+    return any(versions.glob(f"{revision}_*.py"))
 
 
 def _check_database(uri: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from soundloom.common.paths import (
     REPORTS_FOLDER,
 )
 from soundloom.corpus.files import read_manifest
-from soundloom.experiments.repository import ask_git, edited_files, head, is_dirty
+from soundloom.experiments.repository import ask_git, edited_files, head, is_dirty, refusal
 
 LOCK_FILE, PIPELINE_FILE = Path("dvc.lock"), Path("dvc.yaml")
 SOURCE_FOLDER = Path("src")
@@ -192,5 +193,13 @@ def _baseline(tags: Mapping[str, str]) -> str:
 
 
 def _git_tags() -> dict[str, str]:
+    """The commit, and whether code or parameters differ from it; what DVC writes is no edit."""
+    if reason := refusal():
+        print(
+            f"soundloom: warning: the commit is not recorded; git says: {reason}", file=sys.stderr
+        )
     commit = head()
-    return {"git.commit": commit, "git.dirty": str(is_dirty()).lower()} if commit else {}
+    if not commit:
+        return {}
+    dirty = is_dirty(but=(METRICS_FOLDER.as_posix(), LOCK_FILE.as_posix()))
+    return {"git.commit": commit, "git.dirty": str(dirty).lower()}

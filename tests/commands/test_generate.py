@@ -1,0 +1,68 @@
+"""Where `soundloom generate` writes: checked before anything is generated, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from params import write_params
+from soundloom.commands.main import main
+
+
+@pytest.fixture
+def fails(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """Continue ``riff.wav`` into a file, which must fail at once; returns the error."""
+    write_params(project)
+    (project / "riff.wav").write_bytes(b"a recording of the user's")
+
+    def run(out: str, *options: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["generate", "--prompt", "riff.wav", "--out", out, *options])
+        assert ended.value.code == 1
+        return capsys.readouterr().err
+
+    return run
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+@pytest.mark.parametrize("out", ["riff.wav", "./riff.wav", "linked.wav"])
+def test_the_prompt_is_never_overwritten(
+    out: str, options: tuple[str, ...], fails: Callable[..., str]
+) -> None:
+    Path("linked.wav").symlink_to("riff.wav")
+    assert "which is the prompt" in fails(out, *options)
+    assert Path("riff.wav").read_bytes() == b"a recording of the user's"
+
+
+@pytest.mark.slow
+def test_what_is_there_is_overwritten_only_when_asked(fails: Callable[..., str]) -> None:
+    Path("mine.wav").write_bytes(b"another")
+    assert "which is there already; see --overwrite" in fails("mine.wav")
+    # Allowed, it comes as far as the model that is not there.
+    assert "codec.json: no such file" in fails("mine.wav", "--overwrite")
+    assert Path("mine.wav").read_bytes() == b"another"
+
+
+def test_a_folder_is_no_file(fails: Callable[..., str]) -> None:
+    Path("folder.wav").mkdir()
+    assert "which is a folder" in fails("folder.wav")
+
+
+@pytest.mark.slow
+def test_an_ending_may_be_written_large(fails: Callable[..., str]) -> None:
+    assert "codec.json: no such file" in fails("NEW.WAV")
+    assert "it must end in .wav or .flac" in fails("NEW.OGG")
+
+
+def test_a_place_below_a_file_is_named(fails: Callable[..., str]) -> None:
+    assert "riff.wav cannot be written to" in fails("riff.wav/new/new.wav")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_named(fails: Callable[..., str]) -> None:
+    Path("locked").mkdir(mode=0o500)
+    assert "locked cannot be written to" in fails("locked/new.wav")
+    assert not list(Path("locked").iterdir())
