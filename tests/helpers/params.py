@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,14 @@ def small_params(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     Keys that ``tests/params.yaml`` lacks are filled in from the project's own file: a new knob is
     tested as it ships, and a new default of an old one changes no test.
     """
+    return with_keys(_read_once(), changes or {})
+
+
+@functools.cache
+def _read_once() -> dict[str, Any]:
+    """Parsing takes a tenth of a second, and hundreds of tests ask; :func:`with_keys` copies."""
     own = flattened(read_params(REPOSITORY / "tests" / "params.yaml"))
-    return with_keys(read_params(REPOSITORY / "params.yaml"), {**own, **(changes or {})})
+    return with_keys(read_params(REPOSITORY / "params.yaml"), own)
 
 
 def small_config(changes: Mapping[str, Any] | None = None) -> Config:
