@@ -149,11 +149,9 @@ def test_the_command_continues_any_recording(built: Project, odd_recordings: Pat
 
 
 def test_what_the_command_refuses(built: Project) -> None:
-    command = ("soundloom", "generate", "--prompt", "none.wav", "--out")
-    printed = built.run(*command, "new.mp3", fails=True)
-    assert printed == ("soundloom: error: --out is 'new.mp3'; it must end in .wav or .flac\n")
-    assert "none.wav" in built.run(*command, "new.wav", fails=True).splitlines()[-1]
-    printed = built.run(*command, "new.wav", "--seconds", "-1", fails=True)
+    command = ("soundloom", "generate", "--prompt", "none.wav", "--out", "new.wav")
+    assert built.run(*command, fails=True) == "soundloom: error: none.wav: no such file\n"
+    printed = built.run(*command, "--seconds", "-1", fails=True)
     assert printed.startswith("soundloom: error: options: generate.seconds is -1.0; it must be")
     assert not (built.folder / "new.wav").exists()
 
