@@ -1,4 +1,4 @@
-"""The same bytes in every checkout, whatever git's user has configured: DVC's hashes are of them."""
+"""The same bytes in every checkout, whatever git is configured to: DVC hashes them."""
 
 from __future__ import annotations
 
