@@ -26,9 +26,8 @@ def start_keras(seed: int, threads: int) -> None:
     with _quiet_start():
         import keras
 
-    # Weights are saved under their layers' names, which Keras numbers from here on. What models
-    # there were is collected in its own time: to wait for it takes a third of a second.
-    keras.utils.clear_session(free_memory=False)
+    # Weights are saved under their layers' names, which Keras numbers from here on.
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     if backend == "tensorflow":
         from soundloom.common import tensorflow_only
