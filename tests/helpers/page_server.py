@@ -45,6 +45,11 @@ def answered(url: str, server: subprocess.Popen[str], seconds: float = 60) -> by
     raise AssertionError(f"no answer; status {server.poll()}")
 
 
+def _with_ctrl_c() -> None:
+    """As in a terminal: tests that run in the background, as CI's may, have it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def served(
     folder: Path, command: Sequence[str] = COMMAND
@@ -54,7 +59,7 @@ def served(
     process = subprocess.Popen(
         [*command, "ui", "--port", str(port)],
         cwd=folder, env=environment(), start_new_session=True, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_with_ctrl_c,
     )  # fmt: skip
     try:
         yield process, port
