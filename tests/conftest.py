@@ -120,8 +120,12 @@ def built_project(first_build: Project) -> Project:
 
 @pytest.fixture
 def workspace(built_project: Project, tmp_path: Path) -> Project:
-    """A copy of the built project, without a store, for one test to work in."""
-    return built_project.duplicate(tmp_path / "project")
+    """A copy of the built project, with an empty store, for one test to work in."""
+    from tracked import give_store
+
+    copy = built_project.duplicate(tmp_path / "project")
+    give_store(copy.folder)
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ def model_config(name: str, **changes: Any) -> ModelConfig:
         "model.lstm.input_noise": 0.03,
         "model.latents.stack_frames": 2,
         "model.latents.n_latents": N_LATENTS,
-        "model.latents.detail_units": 16,
+        "model.latents.detail_units": 0,
         "model.latents.detail_epochs": 2,
         "model.backbone.units": 24,
         "model.backbone.layers": 2,
@@ -53,6 +53,11 @@ def model_config(name: str, **changes: Any) -> ModelConfig:
         **{f"model.{key.replace('__', '.')}": value for key, value in changes.items()},
     }
     return small_config(wanted).model
+
+
+def whole_config(name: str) -> ModelConfig:
+    """The same with a network for the detail, whose training takes a second."""
+    return model_config(name, latents__detail_units=16)
 
 
 def train_config(**changes: Any) -> TrainConfig:
@@ -120,8 +125,8 @@ def trained(model: Any, config: TrainConfig, **options: Any) -> tuple[Any, Histo
 
 @functools.cache
 def trained_once(name: str) -> tuple[Any, History]:
-    """The small model of ``name`` after six epochs; no test may change it."""
-    return trained(built(name), train_config())
+    """The whole small model of ``name`` after six epochs; no test may change it."""
+    return trained(built(whole_config(name)), train_config())
 
 
 def sample(model: Any, *seeds: int, temperature: float = 1.0, n_frames: int = 40) -> np.ndarray:

@@ -14,12 +14,12 @@ from small_models import (
     batches,
     built,
     frames,
-    model_config,
     sample,
     small_codec,
     train_config,
     trained,
     trained_once,
+    whole_config,
 )
 from soundloom.common.errors import SoundloomError
 
@@ -39,7 +39,7 @@ def save(folder: Path, model: Any, name: str) -> list[bytes]:
     from soundloom.models.files import save_generator
 
     folder.mkdir()
-    save_generator(folder, model, small_codec(), model_config(name))
+    save_generator(folder, model, small_codec(), whole_config(name))
     return [file.read_bytes() for file in sorted(folder.iterdir())]
 
 
@@ -175,7 +175,7 @@ def test_saving_and_loading(fitted: Fitted, tmp_path: Path) -> None:
 
 def test_training_twice_gives_the_same_bytes(fitted: Fitted, tmp_path: Path) -> None:
     name, model, history = fitted
-    again, history_again = trained(built(name), train_config())
+    again, history_again = trained(built(whole_config(name)), train_config())
     assert history_again == history
     assert save(tmp_path / "a", model, name) == save(tmp_path / "b", again, name)
 

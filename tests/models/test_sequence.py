@@ -50,7 +50,7 @@ def test_a_continuation_lies_where_its_prompt_does(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kinds", [[kind] for kind in CONDITIONING] + [list(CONDITIONING)])
 def test_each_kind_adds_its_own_features_and_no_other(name: str, kinds: list[str]) -> None:
-    model = built(model_config(name, conditioning=kinds, latents__detail_units=0))
+    model = built(model_config(name, conditioning=kinds))
     _, at_steps, constant, _ = model.example(frames()[None, :201]).inputs
     n_at_steps = {"style": 0, "beat_clock": 36, "bar_lags": 111, "harmony_plan": 17}
     n_constant = {"style": 2 * N_LATENTS, "beat_clock": 19, "bar_lags": 0, "harmony_plan": 0}
@@ -62,7 +62,7 @@ def test_each_kind_adds_its_own_features_and_no_other(name: str, kinds: list[str
 
 def test_kinds_are_applied_in_one_order_however_they_are_named() -> None:
     models = [
-        built(model_config("density", conditioning=list(kinds), latents__detail_units=0))
+        built(model_config("density", conditioning=list(kinds)))
         for kinds in (CONDITIONING, CONDITIONING[::-1])
     ]
     ours, theirs = (model.example(frames()[None, :201]).inputs for model in models)
@@ -125,7 +125,7 @@ def test_a_rollout_looks_up_the_prompt_and_then_what_it_drew(
             return np.zeros((*steps.shape, 1), np.float32)
 
     monkeypatch.setitem(KINDS, "style", Noting)
-    model = built(model_config(name, conditioning=["style"], latents__detail_units=0))
+    model = built(model_config(name, conditioning=["style"]))
     prompt = frames()[None, :40]
     asked.clear()
     drawn = continued(model, prompt, 20)

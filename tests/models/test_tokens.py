@@ -138,7 +138,7 @@ def test_the_baseline_is_the_entropy_of_the_codes(model: Any, tokens: ModuleType
 
 def test_samples_are_made_of_code_words(tokens: ModuleType) -> None:
     """Without detail, the latents of a continuation, normalised as its prompt's, are sums."""
-    model = built(model_config("tokens", latents__detail_units=0))
+    model = built(model_config("tokens"))
     arrays = model.arrays()
     pca = Latents.from_arrays(arrays)
     prompt = frames()[None, 400:440]

@@ -12,7 +12,9 @@ import yaml
 
 from params import small_config
 from projects import Project
-from tracked import curve, only_run, read, runs
+from soundloom.commands.main import main
+from soundloom.common.params import read_params
+from tracked import curve, give_store, only_run, read, runs
 
 
 def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
@@ -51,6 +53,7 @@ def test_edited_code_runs_in_a_temporary_workspace_and_can_be_brought_back(
 def two_variants(built_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A workspace with a store of two variants: the commit's, and one explored differently."""
     workspace = built_project.duplicate(tmp_path_factory.mktemp("two") / "project")
+    give_store(workspace.folder)
     assert workspace.repro() == ["track"]
     workspace.change({"explore.rolloff_fraction": 0.3})
     assert workspace.repro() == ["explore", "report", "track"]
@@ -89,30 +92,35 @@ def test_back_to_a_variant_is_back_to_its_run(two_variants: Project) -> None:
     assert first.data.tags["stage.explore"] != second.data.tags["stage.explore"]
 
 
-def test_restoring_says_what_is_missing_and_touches_nothing(two_variants: Project) -> None:
+def test_restoring_says_what_is_missing_and_touches_nothing(
+    two_variants: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     workspace = two_variants
-    workspace.change({"explore.rolloff_fraction": 0.3})
-    assert set(workspace.repro()) <= {"track"}
-    run_id = of_rolloff(workspace, "0.85").info.run_id
-    before = (workspace.folder / "dvc.lock").read_bytes()
-    lock = yaml.safe_load(workspace.run("git", "show", "HEAD:dvc.lock"))
-    outs = {out["path"]: out["md5"] for out in lock["stages"]["explore"]["outs"]}
-    md5 = outs["reports/explore"]
+    here = read_params(workspace.folder / "params.yaml")["explore"]["rolloff_fraction"]
+    other = of_rolloff(workspace, "0.3" if here == 0.85 else "0.85")
+    outs = yaml.safe_load(read(workspace, other, "dvc.lock"))["stages"]["explore"]["outs"]
+    md5 = {out["path"]: out["md5"] for out in outs}["reports/explore"]
     cached = workspace.folder / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     member = json.loads(cached.read_text())[0]["md5"]
     lost = workspace.folder / ".dvc/cache/files/md5" / member[:2] / member[2:]
     lost.unlink()
-    printed = workspace.run("soundloom", "restore", run_id, fails=True)
+    files = [workspace.folder / name for name in ("dvc.lock", "params.yaml")]
+    before = [file.read_bytes() for file in files]
+    printed = workspace.run("soundloom", "restore", other.info.run_id, fails=True)
     assert printed.count("\n") == 1
     assert f"DVC's cache lacks reports/explore ({md5})" in printed
-    assert (workspace.folder / "dvc.lock").read_bytes() == before
-    assert "0.3" in workspace.run("git", "diff", "params.yaml")
+    assert [file.read_bytes() for file in files] == before
 
-    printed = workspace.run("soundloom", "restore", run_id, "--rebuild")
+    printed = workspace.run("soundloom", "restore", other.info.run_id, "--rebuild")
     assert "`dvc repro` makes what DVC's cache lacks: reports/explore" in printed
     assert "explore" in workspace.repro()
     assert lost.is_file()
     finished = [run for run in runs(workspace) if run.info.status == "FINISHED"]
     assert len(finished) == len(runs(workspace)) == 2
-    printed = workspace.run("soundloom", "restore", "0" * 32, fails=True)
+
+    monkeypatch.chdir(workspace.folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(SystemExit):
+        main(["restore", "0" * 32])
+    printed = capsys.readouterr().err
     assert printed.startswith(f"soundloom: error: run '{'0' * 32}' is not in sqlite:///")

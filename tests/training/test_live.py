@@ -16,6 +16,7 @@ from params import small_config, write_params
 from projects import wait_for
 from soundloom.experiments.store import RunStore
 from soundloom.training.live import LiveReport
+from tracked import give_store
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,7 @@ def root(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     write_params(project)
+    give_store(project)
     return project
 
 
