@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from recordings import music, write_recording
 from soundloom.audio import files
-from soundloom.audio.files import read_audio, read_mix, write_audio
+from soundloom.audio.files import hear, hear_mix, read_audio, write_audio
 from soundloom.audio.samples import is_silent, limited, resample, within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 
@@ -55,10 +55,60 @@ def test_channels_are_averaged(tmp_path: Path) -> None:
     np.testing.assert_allclose(mono, (left + right) / 2, atol=1e-7)
 
 
-def test_a_file_of_opposite_channels_is_silent(tmp_path: Path) -> None:
-    left = sine(440, 1, 22_050)
-    soundfile.write(tmp_path / "opposite.wav", np.stack([left, -left], axis=1), 22_050, "FLOAT")
-    assert is_silent(read_audio(tmp_path / "opposite.wav", 22_050))
+A, B = music(1, RATE_HZ, 1), music(1, RATE_HZ, 2)
+HISS = np.random.default_rng(0).normal(0, 1e-4, len(A)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected", "note"),
+    [
+        ([A, -A], A, "cancel each other: only 1 of 1 to 2 used"),
+        ([A, -0.95 * A], A, "cancel each other: only 1 of 1 to 2 used"),
+        ([0.5 * A, -A], -A, "cancel each other: only 2 of 1 to 2 used"),
+        ([A, 0 * A], A, "other channels are empty: only 1 of 1 to 2 used"),
+        ([HISS, A], A, "other channels are empty: only 2 of 1 to 2 used"),
+        ([A, 0 * A + 0.5], A, "other channels are empty: only 1"),
+        ([A, B, 0 * A, 0 * A, HISS, 0 * A], (A + B) / 2, "are empty: only 1, 2 of 1 to 6 used"),
+        ([0 * A, 0 * A, A], A, "other channels are empty: only 3 of 1 to 3 used"),
+        ([A, -A, 0 * A], A, "cancel each other"),
+        ([A, A], A, None),
+        ([A, B], (A + B) / 2, None),
+        ([A + B / 2, A - B / 2], A, None),
+        ([0.03 * A, A], 0.515 * A, None),
+        ([0 * A, 0 * A], 0 * A, None),
+    ],
+)
+def test_channels_that_are_empty_or_cancel_are_left_out_and_that_is_said(
+    tmp_path: Path, channels: list[np.ndarray], expected: np.ndarray, note: str | None
+) -> None:
+    path = tmp_path / "channels.wav"
+    soundfile.write(path, np.stack(channels, axis=1), RATE_HZ, "FLOAT")
+    heard = hear(path, RATE_HZ)
+    np.testing.assert_allclose(heard.samples, expected, atol=2e-7)
+    assert len(heard.notes) == (note is not None)
+    assert (note or "") in "".join(heard.notes)
+
+
+def test_a_value_that_is_not_finite_counts_in_an_empty_channel_too(tmp_path: Path) -> None:
+    broken = 0 * A
+    broken[100] = np.nan
+    soundfile.write(tmp_path / "a.wav", np.stack([A, broken], axis=1), RATE_HZ, "FLOAT")
+    with pytest.raises(UnusableAudio, match="NaN or infinite"):
+        read_audio(tmp_path / "a.wav", RATE_HZ)
+
+
+def test_what_is_noted_of_stems_names_them(tmp_path: Path) -> None:
+    stems = [tmp_path / "song.wav", write_recording(tmp_path / "guitar.wav", A, RATE_HZ)]
+    soundfile.write(stems[0], np.stack([B, -B], axis=1), RATE_HZ, "FLOAT")
+    [note] = hear_mix(stems, RATE_HZ).notes
+    assert note.startswith("song.wav: its channels cancel each other")
+
+
+def test_hours_beyond_measure_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_recording(tmp_path / "long.wav", A, RATE_HZ)
+    monkeypatch.setattr(files, "MAX_HOURS", 0.9 / 3600)
+    with pytest.raises(UnusableAudio, match=r"longer than .* hours: cut it"):
+        read_audio(path, RATE_HZ)
 
 
 def test_reading_in_blocks_gives_what_reading_at_once_gives(
@@ -91,12 +141,12 @@ def test_a_mix_sums_stems_of_any_length_and_rate_and_keeps_their_balance(tmp_pat
     expected[:22_050] += sine(300, 1.0, 22_050)
     expected /= np.abs(expected).max()
 
-    mixed = read_mix([short, long], 22_050)
+    mixed = hear_mix([short, long], 22_050).samples
 
     assert mixed.shape == (44_100,)
     np.testing.assert_allclose(mixed[:21_000], expected[:21_000], atol=2e-3)
     np.testing.assert_allclose(mixed[23_000:], expected[23_000:], atol=2e-3)
-    np.testing.assert_array_equal(mixed, read_mix([long, short], 22_050))
+    np.testing.assert_array_equal(mixed, hear_mix([long, short], 22_050).samples)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "ogg", "mp3", "aiff"])

@@ -238,7 +238,7 @@ def test_real_rock_is_tagged_so(tagger: Tagger, tmp_path: Path) -> None:
     except SoundloomError as error:
         pytest.skip(f"the packages cannot be had here: {error}")
     # Loading sums whole songs: every other one will do.
-    excerpts = [song.load(RATE_HZ)[60 * RATE_HZ : 75 * RATE_HZ] for song in songs[::2]]
+    excerpts = [song.load(RATE_HZ).samples[60 * RATE_HZ : 75 * RATE_HZ] for song in songs[::2]]
     assert len(excerpts) == 4
     tags = np.concatenate([tagger(excerpt, RATE_HZ).tags for excerpt in excerpts])
     assert best(tags, 3) <= {"metal", "heavy metal", "rock", "hard rock"}

@@ -5,7 +5,9 @@ Also what a test expects of them, so that other tests need not know how they are
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -64,6 +66,15 @@ def write_recording(
     sides = np.repeat(samples[:, None], channels, axis=1)
     soundfile.write(path, sides, sample_rate_hz, subtype, format=path.suffix[1:].upper())
     return path
+
+
+def encoded(
+    samples: np.ndarray, sample_rate_hz: int, container: str, subtype: str, **options: Any
+) -> bytes:
+    """The bytes of a file with ``(n_samples,)`` or ``(n_samples, n_channels)`` in it."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate_hz, subtype, format=container, **options)
+    return file.getvalue()
 
 
 def write_odd_recordings(folder: Path, seconds: float = 7.0) -> Path:

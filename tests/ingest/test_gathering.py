@@ -14,11 +14,11 @@ import pytest
 import soundfile
 
 from recordings import music, write_recording
-from soundloom.audio.files import read_audio
+from soundloom.audio.files import Heard, hear
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
 from soundloom.corpus.files import read_manifest, write_manifest
-from soundloom.corpus.manifest import Rejected
+from soundloom.corpus.manifest import Note, Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.gathering import gather
@@ -35,13 +35,13 @@ def dataset(config: Config) -> DatasetConfig:
     return config.dataset.model_copy(update=changes)
 
 
-def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> np.ndarray:
+def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> Heard:
     assert sample_rate_hz == RATE_HZ
     time.sleep(delay_seconds)
-    return samples
+    return Heard(samples)
 
 
-def refuse(sample_rate_hz: int) -> np.ndarray:
+def refuse(sample_rate_hz: int) -> Heard:
     raise UnusableAudio("/somewhere/else.wav", "scratched")
 
 
@@ -105,7 +105,7 @@ def test_worker_processes_of_an_earlier_run_elsewhere_write_to_the_right_folder(
         for seed, name in enumerate("ab")
     }
     offered = Collection(
-        tuple(Recording(name, partial(read_audio, file)) for name, file in files.items())
+        tuple(Recording(name, partial(hear, file)) for name, file in files.items())
     )
     with joblib.parallel_config(backend="loky"):
         for name in ("first", "second"):
@@ -144,6 +144,30 @@ def test_each_recording_left_out_is_listed_with_its_reason_and_no_path(
         Rejected("silent", "silent"),
         Rejected("x.m4a", "no"),
     )
+
+
+def test_what_is_odd_about_a_recording_is_noted(dataset: DatasetConfig, tmp_path: Path) -> None:
+    def offer(name: str, samples: np.ndarray, *sides: float) -> Recording:
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, np.stack([side * samples for side in sides], 1), RATE_HZ, "FLOAT")
+        return Recording(name, partial(hear, path))
+
+    offered = (
+        offer("b opposite", music(4, RATE_HZ, 1), 1, -1),
+        offer("a left", music(4, RATE_HZ, 2), 1, 0),
+        offer("c plain", music(4, RATE_HZ, 3), 1, 1),
+        offer("d short", music(0.9, RATE_HZ, 4), 1, -1),
+    )
+    manifest = gather(Collection(offered), dataset, tmp_path / "raw")
+    assert manifest.notes == (
+        Note("a left", "its other channels are empty: only 1 of 1 to 2 used"),
+        Note("b opposite", "its channels cancel each other: only 1 of 1 to 2 used"),
+    )
+    [rejected] = manifest.rejected
+    assert rejected.reason.startswith("0.90 s long")
+    assert rejected.reason.endswith("; its channels cancel each other: only 1 of 1 to 2 used")
+    write_manifest(tmp_path / "manifest.json", manifest)
+    assert read_manifest(tmp_path / "manifest.json") == manifest
 
 
 def test_silence_of_a_clips_length_is_left_out_and_shows_as_a_gap(

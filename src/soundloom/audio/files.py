@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
+from soundloom.audio.channels import Powers
+from soundloom.audio.parts import Part, parts_of
 from soundloom.audio.samples import within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
@@ -27,76 +30,156 @@ LIBSNDFILE_BAD_FILE = 7
 # would fill the memory.
 PLAUSIBLE_RATES_HZ = range(1_000, 800_000)
 
+# More than this is a mistake, or a file made to fill the memory: hours of silence take kilobytes.
+MAX_HOURS = 6
+
 # Values (all channels together) decoded at a time, so that an hour of 5.1 at 192 kHz never lies
 # in memory at once.
 BLOCK_VALUES = 1 << 21
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What was read of a recording: ``(n_samples,)``, and what its owner should know of that."""
+
+    samples: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
 def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
+    """The samples that :func:`hear` gives."""
+    return hear(path, sample_rate_hz).samples
+
+
+def hear(path: Path, sample_rate_hz: int) -> Heard:
     """Read any file libsndfile knows as mono at ``sample_rate_hz``.
 
-    Channels are averaged, then resampled with soxr at high quality. Of a truncated file, what
-    libsndfile decodes without an error is returned.
+    Channels are averaged, then resampled with soxr at high quality. Empty channels are left out;
+    where channels cancel each other, the loudest is used alone. Several recordings joined in one
+    file are read one after another. Of a truncated file, what libsndfile decodes without an error
+    is returned.
 
     Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
 
-    Raises :class:`UnusableAudio`: unreadable, empty, or holding NaN or infinity.
+    Raises :class:`UnusableAudio`: unreadable, empty, longer than ``MAX_HOURS``, or holding NaN or
+    infinity.
     """
-    return within_full_scale(_decode(path, sample_rate_hz))
+    heard = _decode(path, sample_rate_hz)
+    return replace(heard, samples=within_full_scale(heard.samples))
 
 
-def read_mix(paths: Sequence[Path], sample_rate_hz: int) -> np.ndarray:
-    """Read several files, as :func:`read_audio` does, and sum them: the stems of one recording.
+def hear_mix(paths: Sequence[Path], sample_rate_hz: int) -> Heard:
+    """Read several files, as :func:`hear` does, and sum them: the stems of one recording.
 
     Shorter ones are padded with silence. Only the sum is scaled down, so that the stems keep
     their balance.
     """
-    mix = np.zeros(0, dtype=np.float32)
+    mix, notes = np.zeros(0, dtype=np.float32), []
     for path in paths:
-        stem = _decode(path, sample_rate_hz)
+        heard = _decode(path, sample_rate_hz)
+        notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in heard.notes]
+        stem = heard.samples
         longer, shorter = (mix, stem) if len(mix) >= len(stem) else (stem, mix)
         longer[: len(shorter)] += shorter
         mix = longer
-    return within_full_scale(mix)
+    return Heard(within_full_scale(mix), tuple(notes))
 
 
-def _decode(path: Path, sample_rate_hz: int) -> np.ndarray:
-    """Read ``path`` as :func:`read_audio` does, at the level it was recorded at."""
+def _decode(path: Path, sample_rate_hz: int) -> Heard:
+    """Read ``path`` as :func:`hear` does, at the level it was recorded at."""
+    heard: list[Heard] = []
+    unread: list[str] = []
     try:
         if not path.is_file():  # opening a named pipe would wait for ever
             raise UnusableAudio(path, "no such file")
         if path.stat().st_size == 0:
             raise UnusableAudio(path, "empty file")
-        with soundfile.SoundFile(path) as file:
-            if file.samplerate not in PLAUSIBLE_RATES_HZ:
-                raise UnusableAudio(path, f"claims a sample rate of {file.samplerate} Hz")
-            samples = _resampled_mono(file, sample_rate_hz)
-    except soundfile.LibsndfileError as error:
-        raise UnusableAudio(path, f"cannot be read as audio ({_explained(error)})") from None
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise UnusableAudio(path, f"cannot be read as audio ({type(error).__name__})") from None
+        with path.open("rb") as file:
+            for part in parts_of(file):
+                try:
+                    heard.append(_hear_part(part, sample_rate_hz))
+                except (soundfile.SoundFileError, _Implausible, ValueError) as error:
+                    unread.append(_explained(error))
+    except OSError as error:
+        raise UnusableAudio(path, f"cannot be read ({error.strerror})") from None
+    if not heard:
+        raise UnusableAudio(path, unread[0])
+    samples = np.concatenate([one.samples for one in heard]) if len(heard) > 1 else heard[0].samples
     if len(samples) == 0:
         raise UnusableAudio(path, "holds no samples")
     if not np.isfinite(samples).all():
         raise UnusableAudio(path, "holds NaN or infinite samples")
-    return samples
+    notes = [note for one in heard for note in one.notes]
+    if unread:
+        n_parts = len(heard) + len(unread)
+        notes.append(f"{len(unread)} of {n_parts} recordings joined in it left out: {unread[0]}")
+    return Heard(samples, tuple(dict.fromkeys(notes)))
 
 
-def _explained(error: soundfile.LibsndfileError) -> str:
+class _Implausible(Exception):
+    """Audio that can be decoded, but would fill the memory."""
+
+
+def _explained(error: Exception) -> str:
     """What libsndfile says, without its flourishes."""
-    if error.code == LIBSNDFILE_BAD_FILE:
-        return "no audio found, or damaged"
-    return error.error_string.strip().rstrip(".").removeprefix("Error : ")
+    if isinstance(error, _Implausible):
+        return str(error)
+    text = type(error).__name__
+    if isinstance(error, soundfile.LibsndfileError):
+        text = error.error_string.strip().rstrip(".").removeprefix("Error : ")
+        if error.code == LIBSNDFILE_BAD_FILE:
+            text = "no audio found, or damaged"
+    return f"cannot be read as audio ({text})"
 
 
-def _resampled_mono(file: soundfile.SoundFile, sample_rate_hz: int) -> np.ndarray:
-    """All of ``file``, block by block: the average of its channels at ``sample_rate_hz``."""
+class _Forward(soundfile.SoundFile):
+    """A sound file read from its beginning to its end.
+
+    Others seek after every block to where they are, which fails at the end of a stream of unknown
+    length.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _hear_part(part: Part, sample_rate_hz: int) -> Heard:
+    """Decode one stream, a second time if not all its channels are to be averaged."""
+    with _Forward(part) as file:
+        if file.samplerate not in PLAUSIBLE_RATES_HZ:
+            raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
+        powers = Powers(file.channels)
+        samples = _resampled_mono(file, sample_rate_hz, powers=powers)
+    chosen, note = powers.choose()
+    if note is None:
+        return Heard(samples)
+    del samples  # or two would lie in memory
+    part.seek(0)
+    with _Forward(part) as file:
+        samples = _resampled_mono(file, sample_rate_hz, channels=chosen)
+    return Heard(samples, (note,))
+
+
+def _resampled_mono(
+    file: soundfile.SoundFile,
+    sample_rate_hz: int,
+    *,
+    channels: Sequence[int] | slice = slice(None),
+    powers: Powers | None = None,
+) -> np.ndarray:
+    """All of ``file``, block by block: the average of ``channels`` at ``sample_rate_hz``."""
     stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, 1, "float32", quality="HQ")
     block_frames = max(1, BLOCK_VALUES // file.channels)
-    pieces = []
+    pieces, n_frames = [], 0
     while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
+        n_frames += len(block)
+        if n_frames > MAX_HOURS * 3600 * file.samplerate:
+            raise _Implausible(f"longer than {MAX_HOURS} hours: cut it into pieces")
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are the caller's to find
-            pieces.append(stream.resample_chunk(block.mean(axis=1)))
+            average = block[:, channels].mean(axis=1)
+            pieces.append(stream.resample_chunk(average))
+            if powers and file.channels > 1:
+                powers.add(block, average)
     pieces.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
     return np.concatenate(pieces)
 

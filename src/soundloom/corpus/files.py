@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soundloom.common.io import read_json, write_json
 from soundloom.common.paths import MANIFEST_FILE, SPLIT_FILE
-from soundloom.corpus.manifest import Clip, Manifest, Rejected
+from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
 from soundloom.corpus.split import Segment
 
 
@@ -22,6 +22,7 @@ def read_manifest(path: Path = MANIFEST_FILE) -> Manifest:
     document = read_json(path)
     document["clips"] = tuple(Clip(**clip) for clip in document["clips"])
     document["rejected"] = tuple(Rejected(**entry) for entry in document["rejected"])
+    document["notes"] = tuple(Note(**entry) for entry in document.get("notes", ()))
     return Manifest(**document)
 
 

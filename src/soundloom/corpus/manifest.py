@@ -40,6 +40,14 @@ class Rejected:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something unusual about how a recording was read, which its owner should know."""
+
+    recording: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """``manifest.json``: the corpus's table of contents, clips in order of recording and time."""
 
@@ -48,6 +56,7 @@ class Manifest:
     sample_rate_hz: int
     clips: tuple[Clip, ...]
     rejected: tuple[Rejected, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
 
     @property
     def by_name(self) -> dict[str, Clip]:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from soundloom.audio.files import Heard
 from soundloom.corpus.manifest import Rejected
 
 
@@ -15,7 +14,7 @@ from soundloom.corpus.manifest import Rejected
 class Recording:
     """One whole recording a source offers; nothing is read until ``load`` is called.
 
-    ``load(sample_rate_hz)`` returns ``(n_samples,)`` float32 mono in [-1, 1] and raises
+    ``load(sample_rate_hz)`` gives ``(n_samples,)`` float32 mono in [-1, 1] with notes, and raises
     :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
     worker processes. ``name`` is unique within the source and the same on every machine (a relative
     path, a title). ``truth`` is what the source knows of the music (tempo, key, chords), in JSON
@@ -23,7 +22,7 @@ class Recording:
     """
 
     name: str
-    load: Callable[[int], np.ndarray]
+    load: Callable[[int], Heard]
     artist: str | None = None
     licence: str | None = None
     truth: Mapping[str, Any] | None = None

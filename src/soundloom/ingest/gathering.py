@@ -20,7 +20,7 @@ from tqdm import tqdm
 from soundloom.audio.files import write_audio
 from soundloom.audio.samples import is_silent
 from soundloom.common.errors import SoundloomError, UnusableAudio
-from soundloom.corpus.manifest import Clip, Manifest, Rejected
+from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
 from soundloom.ingest.clips import audible_slices, audio_digest, first_of_its_kind
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
@@ -37,6 +37,7 @@ class Outcome:
     clips: tuple[Clip, ...] = ()
     digest: str | None = None
     reason: str | None = None
+    notes: tuple[str, ...] = ()
     unreadable: bool = False
 
 
@@ -61,7 +62,8 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
             f"dataset.min_clips is {config.min_clips}, but the number of usable clips is "
             f"{len(clips)}, from {len(recordings)} candidates{_quoted(rejected)}"
         )
-    return Manifest(config.source, config.genre, config.sample_rate_hz, clips, rejected)
+    notes = tuple(Note(outcome.recording, note) for outcome in outcomes for note in outcome.notes)
+    return Manifest(config.source, config.genre, config.sample_rate_hz, clips, rejected, notes)
 
 
 def _cut_all(
@@ -81,17 +83,19 @@ def _cut_all(
 def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
     """Load one recording and write its clips under names that begin with ``prefix``."""
     try:
-        samples = recording.load(config.sample_rate_hz)
+        heard = recording.load(config.sample_rate_hz)
     except UnusableAudio as error:
         return Outcome(recording.name, reason=error.reason, unreadable=True)
+    samples = heard.samples
     parts = audible_slices(samples, config.clip_samples, config.min_clip_samples)
     if not parts:
-        return Outcome(recording.name, reason=_why_no_clips(samples, config))
+        reasons = [_why_no_clips(samples, config), *heard.notes]
+        return Outcome(recording.name, reason="; ".join(reasons))
     clips = tuple(
         _write_clip(recording, samples, part, config, folder, f"{prefix}.{number:05d}.wav")
         for number, part in enumerate(parts)
     )
-    return Outcome(recording.name, clips, audio_digest(samples))
+    return Outcome(recording.name, clips, audio_digest(samples), notes=heard.notes)
 
 
 def _write_clip(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from soundloom.common.io import folder_written_aside, write_text
 from soundloom.common.paths import MANIFEST_FILE, RAW_FOLDER
@@ -12,7 +13,7 @@ from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.gathering import gather
 from soundloom.ingest.sources import open_source
 
-N_REASONS_SHOWN = 5
+N_SHOWN = 5
 
 
 def main() -> None:
@@ -24,7 +25,8 @@ def main() -> None:
             write_text(aside / "licences" / f"{name}.txt", text)
         write_manifest(aside / MANIFEST_FILE.name, manifest)
     print(summary(manifest, config))
-    _show_rejected(manifest)
+    _show("rejected", [f"{entry.file}: {entry.reason}" for entry in manifest.rejected])
+    _show("noted", [f"{entry.recording}: {entry.note}" for entry in manifest.notes])
 
 
 def summary(manifest: Manifest, config: DatasetConfig) -> str:
@@ -38,9 +40,10 @@ def summary(manifest: Manifest, config: DatasetConfig) -> str:
     )
 
 
-def _show_rejected(manifest: Manifest) -> None:
-    for entry in manifest.rejected[:N_REASONS_SHOWN]:
-        print(f"rejected: {entry.file}: {entry.reason}", file=sys.stderr)
-    if len(manifest.rejected) > N_REASONS_SHOWN:
-        n_more = len(manifest.rejected) - N_REASONS_SHOWN
-        print(f"rejected: {n_more} more, all listed in {MANIFEST_FILE}", file=sys.stderr)
+def _show(what: str, lines: Sequence[str]) -> None:
+    for line in lines[:N_SHOWN]:
+        # Names are other people's: a newline in one, or a terminal's command, is shown, not obeyed.
+        visible = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        print(f"{what}: {visible}", file=sys.stderr)
+    if (n_more := len(lines) - N_SHOWN) > 0:
+        print(f"{what}: {n_more} more, all listed in {MANIFEST_FILE}", file=sys.stderr)

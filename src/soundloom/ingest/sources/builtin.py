@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from soundloom.audio.files import Heard
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
 from soundloom.ingest.collection import Collection, Recording
@@ -34,8 +35,12 @@ def _recording(seed: int, track_index: int, clip_seconds: float) -> Recording:
     song = compose(seed, track_index, clip_seconds)
     return Recording(
         name=f"track_{track_index:02d}",
-        load=partial(perform, seed, track_index, clip_seconds),
+        load=partial(_play, seed, track_index, clip_seconds),
         artist=song.band.name,
         licence=LICENCE,
         truth=song.truth(),
     )
+
+
+def _play(seed: int, track_index: int, seconds: float, sample_rate_hz: int) -> Heard:
+    return Heard(perform(seed, track_index, seconds, sample_rate_hz))

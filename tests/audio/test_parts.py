@@ -1,0 +1,203 @@
+"""Joined files, and headers that do not know how much follows: all of the audio is read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from recordings import encoded, music
+from soundloom.audio.files import hear
+from soundloom.audio.parts import parts_of
+from soundloom.common.errors import UnusableAudio
+
+RATE_HZ = 24_000
+
+FORMATS = {
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "flac": ("FLAC", "PCM_16"),
+    "wav": ("WAV", "PCM_16"),
+    "wav of floats": ("WAV", "FLOAT"),
+    "wav, big-endian": ("WAV", "PCM_16"),
+}
+
+
+def encode(name: str, seconds: float, seed: int = 0, rate_hz: int = RATE_HZ, n: int = 1) -> bytes:
+    samples = np.repeat(music(seconds, rate_hz, seed)[:, None], n, axis=1)
+    endian = "BIG" if name.endswith("big-endian") else None
+    return encoded(samples, rate_hz, *FORMATS[name], endian=endian)
+
+
+def heard(
+    folder: Path, content: bytes, rate_hz: int = RATE_HZ
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    (folder / "file").write_bytes(content)
+    result = hear(folder / "file", rate_hz)
+    return result.samples, result.notes
+
+
+ID3V2 = b"ID3\x04\0\0\0\0\x10\0" + bytes(2048)
+ID3V1 = b"TAG" + bytes(125)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_one_recording_is_read_as_libsndfile_reads_it(tmp_path: Path, name: str) -> None:
+    content = encode(name, 1.1, n=2)
+    expected = soundfile.read(io.BytesIO(content), dtype="float32")[0].mean(axis=1)
+    samples, notes = heard(tmp_path, content)
+    np.testing.assert_allclose(samples, expected, atol=1e-6)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_recordings_joined_are_read_one_after_another(tmp_path: Path, name: str) -> None:
+    files = [
+        encode(name, 1.1, seed=1),
+        encode(name, 0.7, seed=2),
+        encode(name, 0.9, seed=3, rate_hz=48_000, n=2),
+    ]
+    expected = np.concatenate([heard(tmp_path, file)[0] for file in files])
+    samples, notes = heard(tmp_path, b"".join(files))
+    np.testing.assert_array_equal(samples, expected)
+    assert len(samples) / RATE_HZ == pytest.approx(2.7, abs=0.01)
+    assert notes == ()
+
+
+def test_tags_between_joined_mp3s_are_no_sound(tmp_path: Path) -> None:
+    files = [encode("mp3", 1.1, seed=1), encode("mp3", 0.7, seed=2)]
+    expected = np.concatenate([heard(tmp_path, file)[0] for file in files])
+    tagged = b"".join(ID3V2 + file + ID3V1 for file in files)
+    np.testing.assert_array_equal(heard(tmp_path, tagged)[0], expected)
+
+
+def without_count(mp3: bytes) -> bytes:
+    """Without its first frame, which holds the count of the others, and no sound."""
+    return mp3[mp3.index(mp3[:2], 100) :]
+
+
+@pytest.fixture(scope="module")
+def variable_mp3() -> bytes:
+    """4 s at 44.1 kHz, loud at first and quiet then, so that the first frames are the largest."""
+    samples = np.concatenate([music(0.5, 44_100), 0.001 * music(3.5, 44_100, 1)])
+    return encoded(samples, 44_100, *FORMATS["mp3"], bitrate_mode="VARIABLE")
+
+
+def test_a_variable_mp3_without_a_count_of_its_frames_is_read_to_its_end(
+    tmp_path: Path, variable_mp3: bytes
+) -> None:
+    uncounted = without_count(variable_mp3)
+    assert soundfile.info(io.BytesIO(uncounted)).duration < 3  # what its first frames promise
+    read, notes = heard(tmp_path, uncounted, 44_100)
+    assert len(read) / 44_100 == pytest.approx(4.0, abs=0.1)
+    assert notes == ()
+    # The encoder's delay, which is taken off where the lost frame tells of it.
+    delay, whole = 1105, heard(tmp_path, variable_mp3, 44_100)[0]
+    np.testing.assert_allclose(read[delay : len(whole)], whole[:-delay], atol=1e-3)
+
+
+def test_a_count_that_is_less_than_there_are_frames_is_not_believed(
+    tmp_path: Path, variable_mp3: bytes
+) -> None:
+    content = bytearray(variable_mp3)
+    n_frames = content.index(b"Xing") + 8
+    content[n_frames : n_frames + 4] = (20).to_bytes(4)
+    assert soundfile.info(io.BytesIO(content)).duration < 1
+    assert len(heard(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.1)
+
+
+def test_mp3s_of_two_rates_without_counts_are_both_read(tmp_path: Path) -> None:
+    files = [encode("mp3", 1.1, seed=1), encode("mp3", 0.7, seed=2, rate_hz=48_000, n=2)]
+    uncounted = [without_count(file) for file in files]
+    expected = np.concatenate([heard(tmp_path, file)[0] for file in uncounted])
+    np.testing.assert_array_equal(heard(tmp_path, b"".join(uncounted))[0], expected)
+
+
+def test_damage_within_an_mp3_costs_what_is_damaged(tmp_path: Path) -> None:
+    content = bytearray(encode("mp3", 4.0, seed=1))
+    content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
+    assert len(heard(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.2)
+
+
+def flac_of_unknown_length() -> tuple[bytes, bytes]:
+    content = encode("flac", 1.1)
+    # 36 bits at the end of the eight bytes that begin at 18, the count of samples.
+    fields = int.from_bytes(content[18:26]) >> 36 << 36
+    return content, content[:18] + fields.to_bytes(8) + content[26:]
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
+    known, unknown = flac_of_unknown_length()
+    assert known != unknown
+    np.testing.assert_array_equal(heard(tmp_path, unknown)[0], heard(tmp_path, known)[0])
+
+
+def replaced(content: bytes, marked: bytes, offset: int, value: bytes) -> bytes:
+    place = content.index(marked) + offset
+    return content[:place] + value + content[place + len(value) :]
+
+
+NONE, ALL = bytes(4), b"\xff" * 4
+
+
+@pytest.mark.parametrize(
+    ("container", "endian", "fields"),
+    [
+        ("WAV", "FILE", [(b"RIFF", 4, NONE), (b"data", 4, NONE)]),
+        ("WAV", "FILE", [(b"RIFF", 4, ALL), (b"data", 4, ALL)]),
+        ("WAV", "FILE", [(b"RIFF", 4, ALL), (b"data", 4, NONE)]),
+        ("WAV", "FILE", [(b"data", 4, NONE)]),
+        ("WAV", "BIG", [(b"RIFX", 4, NONE), (b"data", 4, NONE)]),
+        ("WAVEX", "FILE", [(b"RIFF", 4, NONE), (b"data", 4, NONE)]),
+        ("RF64", "FILE", [(b"ds64", 8, bytes(24))]),
+        ("RF64", "FILE", [(b"ds64", 8, ALL * 6)]),
+        ("AIFF", "FILE", [(b"FORM", 4, NONE), (b"COMM", 10, NONE), (b"SSND", 4, NONE)]),
+        ("AIFF", "FILE", [(b"FORM", 4, ALL), (b"COMM", 10, ALL), (b"SSND", 4, ALL)]),
+        ("AU", "FILE", [(b".snd", 8, NONE)]),
+        ("AU", "FILE", [(b".snd", 8, ALL)]),
+        ("CAF", "FILE", [(b"data", 4, ALL * 2)]),
+        ("CAF", "FILE", [(b"data", 4, NONE * 2)]),
+        ("W64", "FILE", [(b"data", 16, NONE * 2)]),
+        ("W64", "FILE", [(b"data", 16, ALL * 2)]),
+    ],
+)
+def test_a_length_that_was_never_filled_in_is_all_there_is(
+    tmp_path: Path,
+    container: str,
+    endian: str,
+    fields: list[tuple[bytes, int, bytes]],
+) -> None:
+    content = encoded(music(1.1, RATE_HZ), RATE_HZ, container, "PCM_16", endian=endian)
+    expected = heard(tmp_path, content)[0]
+    for marked, offset, value in fields:
+        content = replaced(content, marked, offset, value)
+    np.testing.assert_array_equal(heard(tmp_path, content)[0], expected)
+
+
+def test_chunks_behind_no_samples_are_no_samples(tmp_path: Path) -> None:
+    content = encoded(np.zeros(0), RATE_HZ, "WAV", "PCM_16") + b"LIST\4\0\0\0INFO"
+    with pytest.raises(UnusableAudio, match="holds no samples"):
+        heard(tmp_path, content)
+
+
+def test_of_joined_recordings_one_that_cannot_be_read_is_noted(tmp_path: Path) -> None:
+    good = encode("flac", 1.1)
+    bad = bytearray(encode("flac", 0.7, seed=2))
+    bad[60:] = bad[60:][::-1]
+    samples, notes = heard(tmp_path, good + bytes(bad) + good)
+    np.testing.assert_array_equal(samples, np.tile(heard(tmp_path, good)[0], 2))
+    [note] = notes
+    assert note.startswith("1 of 3 recordings joined in it left out: cannot be read as audio (")
+
+
+def test_a_place_behind_the_end_holds_nothing() -> None:
+    [part] = parts_of(io.BytesIO(b"no audio"))
+    assert part.seek(0, io.SEEK_END) == 8
+    assert part.seek(-100, io.SEEK_CUR) == 0
+    assert part.read() == b"no audio"
+    assert part.seek(100) == 100
+    assert part.read(5) == b""
