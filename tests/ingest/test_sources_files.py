@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pytest
 
 from soundloom.common.errors import SoundloomError
@@ -115,6 +117,83 @@ def test_nothing_is_written_outside(tmp_path: Path) -> None:
     ]
     assert "leads out" in rejected[0].reason
     assert "a link" in rejected[-1].reason
+
+
+def test_what_lands_on_a_place_that_is_taken_lies_beside_it(tmp_path: Path) -> None:
+    names = {"one/a.wav": b"1", "two/a.wav": b"2", "three/a.wav": b"3", "b.wav": b"B"}
+    archive = write_zip(tmp_path / "a.zip", names)
+    assert unpack_zip(archive, tmp_path / "out", lambda member: PurePosixPath(member.name)) == ()
+    unpacked = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert unpacked == {"a.wav": b"1", "a (2).wav": b"2", "a (3).wav": b"3", "b.wav": b"B"}
+
+
+def test_a_member_that_cannot_be_a_file_is_left_out_with_the_reason(tmp_path: Path) -> None:
+    names = ["x" * 300 + ".wav", "a.wav", "a.wav/b.wav", "é" * 200 + "/c.wav", "good.wav"]
+    archive = write_zip(tmp_path / "a.zip", dict.fromkeys(names, b"-"))
+    rejected = unpack_zip(archive, tmp_path / "out", anywhere)
+    assert [entry.file.removeprefix("a.zip/") for entry in rejected] == [
+        names[0],
+        names[2],
+        names[3],
+    ]
+    assert "File name too long" in rejected[0].reason
+    assert all(str(tmp_path) not in entry.reason for entry in rejected)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.wav", "good.wav"]
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_copy", full)
+    archive = write_zip(tmp_path / "a.zip", {"a.wav": b"-"})
+    with pytest.raises(OSError, match="No space left"):
+        unpack_zip(archive, tmp_path / "out", anywhere)
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_whatever_is_damaged_in_an_archive_others_are_unpacked(tmp_path: Path, method: int) -> None:
+    rng = np.random.default_rng(method)
+    content = rng.bytes(400) * 2
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", method) as opened:
+        opened.writestr("bad.wav", content)
+        opened.writestr("good.wav", content)
+    whole = archive.read_bytes()
+    end = whole.index(b"PK\3\4", 4)
+    for place in range(30 + len("bad.wav"), end, 40):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        archive.write_bytes(damaged)
+        into = tmp_path / str(place)
+        rejected = [entry.file for entry in unpack_zip(archive, into, anywhere)]
+        assert rejected in ([], ["a.zip/bad.wav"])  # not every bit has a meaning
+        names = ["good.wav"] if rejected else ["bad.wav", "good.wav"]
+        assert {path.name: path.read_bytes() for path in into.iterdir()} == dict.fromkeys(
+            names, content
+        )
+
+
+def encrypted(archive: Path) -> Path:
+    """Say of every member that it is encrypted."""
+    content = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = -1
+        while (place := content.find(mark, place + 1)) >= 0:
+            content[place + flags] |= 1
+    archive.write_bytes(content)
+    return archive
+
+
+def test_encrypted_members_are_left_out_as_such(tmp_path: Path) -> None:
+    archive = encrypted(write_zip(tmp_path / "a.zip", {"a.wav": b"-", "b.wav": b"-"}))
+    rejected = unpack_zip(archive, tmp_path / "out", anywhere)
+    assert [entry.file for entry in rejected] == ["a.zip/a.wav", "a.zip/b.wav"]
+    assert "encrypted; unpack the archive by hand" in rejected[0].reason
 
 
 def test_a_zip_bomb_is_defused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

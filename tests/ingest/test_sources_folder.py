@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def test_the_first_folder_on_the_way_to_a_file_is_its_artist(params: dict[str, A
         ("The Who/c.wav", "The Who"),
         ("a.wav", None),
     ]
-    assert len(offered[0].load(16_000)) == 16_000
+    assert len(offered[0].load(16_000).samples) == 16_000
 
 
 def test_a_folder_named_as_the_genre_is_used_alone(params: dict[str, Any]) -> None:
@@ -70,6 +71,25 @@ def test_a_folder_without_audio_is_told_what_to_put_there(params: dict[str, Any]
     Path("mine/README.md").write_text("Put recordings here")
     with pytest.raises(SoundloomError, match=r"no audio in it; put recordings there \(wav, flac"):
         collect(params, "mine")
+
+
+def test_a_name_that_is_not_utf8_is_left_out_and_named(params: dict[str, Any]) -> None:
+    for name in (b"mine/caf\xe9.wav", b"mine/d\xe9j\xe0/vu.wav", "mine/café.wav".encode()):
+        path = Path(os.fsdecode(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"-")
+    offered = collect(params, "mine")
+    assert [one.name for one in offered.recordings] == ["café.wav"]
+    assert {entry.file for entry in offered.rejected} == {r"caf\xe9.wav", r"d\xe9j\xe0/vu.wav"}
+    assert all("not UTF-8" in entry.reason for entry in offered.rejected)
+
+
+def test_names_alike_but_for_case_accents_or_ending_are_recordings_of_their_own(
+    params: dict[str, Any],
+) -> None:
+    names = ["A.wav", "a.WAV", "a.flac", "a.wav", "a.wav.wav", "\u00e9.wav", "e\u0301.wav"]
+    write(*(f"mine/{name}" for name in names))
+    assert sorted(one.name for one in collect(params, "mine").recordings) == sorted(names)
 
 
 @pytest.mark.parametrize("path", ["data/raw", "data/raw/rock", "data", "."])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import socket
 import threading
 import zipfile
@@ -65,7 +66,7 @@ def collect(params: dict[str, Any], path: Path | str, genre: str = "rock") -> Co
     with open_source(Config.parse(params, "params.yaml").dataset) as collection:
         for recording in collection.recordings:
             if "00054" not in recording.name:
-                assert len(recording.load(8_000)) >= 5.9 * 8_000
+                assert len(recording.load(8_000).samples) >= 5.9 * 8_000
         return collection
 
 
@@ -147,6 +148,47 @@ def test_a_path_that_is_not_gtzan_is_named(params: dict[str, Any], tmp_path: Pat
         collect(params, tmp_path / "page.zip")
     with pytest.raises(SoundloomError, match="no audio in its Data/genres_original/rock; is it"):
         collect(params, tmp_path)
+
+
+def test_of_a_zip_that_is_wholly_encrypted_that_is_said(
+    params: dict[str, Any], gtzan_zip: Path, tmp_path: Path
+) -> None:
+    content = bytearray(gtzan_zip.read_bytes())
+    with zipfile.ZipFile(gtzan_zip) as opened:
+        start = opened.start_dir
+    for member in re.finditer(b"PK\1\2", content[start:]):
+        content[start + member.start() + 8] |= 1
+    (tmp_path / "secret.zip").write_bytes(content)
+    message = r"secret\.zip', of which nothing can be used: .*rock\.00000\.wav: .*encrypted"
+    with pytest.raises(SoundloomError, match=message):
+        collect(params, tmp_path / "secret.zip")
+
+
+@pytest.mark.parametrize("as_zip", [True, False])
+@pytest.mark.usefixtures("threads_for_processes")
+def test_the_same_clip_in_several_folders_is_listed_as_often(
+    project: Path,
+    save_params: Callable[[dict[str, Any]], None],
+    params: dict[str, Any],
+    tmp_path: Path,
+    as_zip: bool,
+) -> None:
+    root, folders = tmp_path / "gtzan", ("Data/genres_original/rock", "genres/rock", "rock")
+    for seed, folder in zip((1, 2, 1), folders, strict=True):
+        write_recording(root / folder / "rock.00001.wav", music(6.0, 8_000, seed), 8_000)
+    write_recording(root / folders[0] / "more" / "rock.00001.wav", music(6.0, 8_000, 3), 8_000)
+    if as_zip:
+        with zipfile.ZipFile(tmp_path / "gtzan.zip", "w") as archive:
+            for file in sorted(root.rglob("*.wav")):
+                archive.write(file, file.relative_to(root))
+    path = tmp_path / ("gtzan.zip" if as_zip else "gtzan")
+    params["dataset"] |= {"source": "gtzan", "gtzan": {"path": str(path)}, "min_clip_seconds": 5.0}
+    save_params(params)
+    download.main()
+    manifest = read_manifest()
+    assert len({clip.recording for clip in manifest.clips}) == 3
+    [rejected] = manifest.rejected
+    assert rejected.reason.startswith("exact replica of ")
 
 
 def test_artists_are_known_by_number_and_various_ones_are_not() -> None:

@@ -19,7 +19,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from soundloom.audio.files import AUDIO_SUFFIXES, read_mix
+from soundloom.audio.files import AUDIO_SUFFIXES, hear_mix
 from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
@@ -34,6 +34,7 @@ from soundloom.ingest.sources.files import (
 ARCHIVE_SUFFIXES = (".zip", ".pk3", ".pk4")
 
 SONG_INFO = "song.ini"
+MAX_TEXT_CHARACTERS = 1 << 20  # read of that, and of a copyright file
 
 # Files of a song folder by stem name: parts that are summed, and extras that are not music of
 # their own.
@@ -88,8 +89,10 @@ def collect_package(deb: Path, unpacked: Path) -> Collection:
     unpackable = _unpack_archives(root)
     files, unreadable = find_audio(root)
     if not files and not unreadable:
+        reasons = "".join(f"; {entry.file}: {entry.reason}" for entry in unpackable[:1])
         raise SoundloomError(
             f"dataset.debian.packages names {package!r}, but there is no audio in that package"
+            + reasons
         )
     licence = _licence_text(root, package)
     songs, extras = _songs(files, root)
@@ -97,7 +100,7 @@ def collect_package(deb: Path, unpacked: Path) -> Collection:
         recordings=tuple(
             Recording(
                 name=f"{package}/{song.name}",
-                load=partial(read_mix, song.files),
+                load=partial(hear_mix, song.files),
                 artist=song.artist or package,
                 licence=licence_label(licence, package),
             )
@@ -142,7 +145,7 @@ def _songs(files: Iterable[Path], root: Path) -> tuple[list[Song], list[Rejected
     extras: list[Rejected] = []
     by_folder = sorted(files, key=lambda file: (file.parent, file))
     for folder, together in groupby(by_folder, key=lambda file: file.parent):
-        info = _song_info(folder / SONG_INFO)
+        info = _song_info(folder / SONG_INFO, root)
         parts, others = _split_stems(list(together), is_song_folder=bool(info))
         if parts:
             name = relative_name(folder if len(parts) > 1 else parts[0], root)
@@ -178,12 +181,12 @@ def _stem(file: Path) -> str:
     return file.stem.lower()
 
 
-def _song_info(path: Path) -> Mapping[str, str]:
+def _song_info(path: Path, root: Path) -> Mapping[str, str]:
     """The ``[song]`` section of a song.ini; empty when there is none."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8-sig", errors="replace"))
-    except (OSError, configparser.Error):
+        parser.read_string(_text(path, root) or "")
+    except configparser.Error:
         return {}
     for section in parser.sections():
         if section.lower() == "song":
@@ -192,11 +195,16 @@ def _song_info(path: Path) -> Mapping[str, str]:
 
 
 def _licence_text(root: Path, package: str) -> str | None:
-    path = root / "usr" / "share" / "doc" / package / "copyright"
-    # A link could lead out of the package, to a file of this system.
+    return _text(root / "usr" / "share" / "doc" / package / "copyright", root)
+
+
+def _text(path: Path, root: Path) -> str | None:
+    """What a text file of a package says; ``None`` if it is no such file."""
+    # A link could lead out of the package, to a file of this system. A pipe would never end.
     if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
         return None
-    return path.read_text(encoding="utf-8", errors="replace")
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return file.read(MAX_TEXT_CHARACTERS)
 
 
 def _unpack_archives(root: Path) -> list[Rejected]:
@@ -211,6 +219,7 @@ def _unpack_archives(root: Path) -> list[Rejected]:
         try:
             unpackable = unpack_zip(archive, aside, _place_music)
         except SoundloomError as error:
+            shutil.rmtree(aside, ignore_errors=True)  # what was unpacked of it until then
             rejected.append(Rejected(relative_name(archive, root), _reason(error, archive)))
             continue
         parent = relative_name(archive.parent, root)

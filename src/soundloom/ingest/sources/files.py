@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain, count
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -27,6 +31,14 @@ READ_FORMATS = "wav, flac, ogg, opus, mp3, aiff, au, caf"
 MAX_UNPACKED_BYTES = 16 << 30
 
 COPY_BYTES = 1 << 20
+
+# What a damaged, encrypted or hostile member raises, or one whose name cannot be a file's here;
+# RuntimeError is also the base of what is raised for unknown methods of compression.
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
+NO_FAULT_OF_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
 
 
 def find_audio(
@@ -91,13 +103,21 @@ def unpack_zip(
                     continue
                 try:
                     bytes_left -= _unpack_member(opened, member, into, target, bytes_left)
-                # RuntimeError: encrypted; NotImplementedError: compressed in a way unknown.
-                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-                    reason = f"cannot be unpacked ({error})"
+                except DAMAGED as error:
+                    if isinstance(error, OSError) and error.errno in NO_FAULT_OF_THE_ARCHIVE:
+                        raise
+                    reason = f"cannot be unpacked ({_cause(error)})"
                     rejected.append(Rejected(f"{archive.name}/{member.filename}", reason))
     except zipfile.BadZipFile:
         raise SoundloomError(f"{archive}: not a zip archive, or only a part of one") from None
+    except (ValueError, NotImplementedError, struct.error) as error:
+        raise SoundloomError(f"{archive}: a zip archive that is damaged ({error})") from None
     return tuple(rejected)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the temporary path that the system's errors end with."""
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def _unpack_member(
@@ -107,19 +127,32 @@ def _unpack_member(
     target: PurePosixPath,
     max_bytes: int,
 ) -> int:
-    """Write one member to ``into/target``; returns its size, measured and not as declared."""
+    """Write one member to ``into/target``; returns its size, measured and not as declared.
+
+    Where another has that place, it is written beside it, as ``name (2).wav``.
+    """
     if target.is_absolute() or ".." in target.parts or "\\" in str(target):
         raise zipfile.BadZipFile("its path leads out of the archive")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise zipfile.BadZipFile("a link")
+    if member.flag_bits & 1:
+        raise zipfile.BadZipFile("encrypted; unpack the archive by hand")
     path = into / target
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with opened.open(member) as source, path.open("wb") as sink:
-            return _copy(source, sink, max_bytes, opened.filename)
-    except BaseException:
-        path.unlink(missing_ok=True)  # half a file may still play
-        raise
+    with opened.open(member) as source:
+        sink = _free(path).open("xb")
+        try:
+            with sink:
+                return _copy(source, sink, max_bytes, opened.filename)
+        except BaseException:
+            Path(sink.name).unlink()  # half a file may still play
+            raise
+
+
+def _free(path: Path) -> Path:
+    """``path``, or the first of ``name (2).wav``, ``name (3).wav`` … that is not there."""
+    numbered = (path.with_name(f"{path.stem} ({number}){path.suffix}") for number in count(2))
+    return next(free for free in chain([path], numbered) if not free.exists())
 
 
 def _copy(source: IO[bytes], sink: IO[bytes], max_bytes: int, archive: str | None) -> int:

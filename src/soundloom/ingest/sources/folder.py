@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
-from soundloom.audio.files import read_audio
+from soundloom.audio.files import hear
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import RAW_FOLDER
+from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.sources.files import READ_FORMATS, find_audio, relative_name
+
+UNTRACKED = "its name, or a folder's on its way, is not UTF-8, and DVC cannot track it: rename it"
 
 
 def collect(config: DatasetConfig, work: Path) -> Collection:
@@ -29,7 +33,16 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
             f"dataset.folder.path is {config.folder.path!r}, but there is no audio in it; put "
             f"recordings there ({READ_FORMATS}; sub-folders are searched too)"
         )
-    return Collection(tuple(_recording(file, root) for file in files), rejected)
+    untracked = [file for file in files if not _is_unicode(file)]
+    return Collection(
+        tuple(_recording(file, root) for file in files if file not in untracked),
+        (*rejected, *(Rejected(relative_name(file, root), UNTRACKED) for file in untracked)),
+    )
+
+
+def _is_unicode(path: Path) -> bool:
+    """Whether the bytes of ``path`` are UTF-8; the others show as halves of surrogate pairs."""
+    return not re.search("[\ud800-\udfff]", str(path))
 
 
 def _root(path: Path, genre: str) -> Path:
@@ -52,4 +65,4 @@ def _root(path: Path, genre: str) -> Path:
 def _recording(file: Path, root: Path) -> Recording:
     name = relative_name(file, root)
     first, _, rest = name.partition("/")
-    return Recording(name, partial(read_audio, file), artist=first if rest else None)
+    return Recording(name, partial(hear, file), artist=first if rest else None)

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
-from soundloom.audio.files import AUDIO_SUFFIXES, read_audio
+from soundloom.audio.files import AUDIO_SUFFIXES, hear
 from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import find_audio, unpack_zip
+from soundloom.ingest.sources.files import find_audio, relative_name, unpack_zip
 
 HANDLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 ADDRESS = f"https://www.kaggle.com/datasets/{HANDLE}"
@@ -67,11 +68,23 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
             f"dataset.gtzan.path is {str(path)!r}; it must be the zip from {ADDRESS}, the folder "
             "unpacked from it, or empty to fetch it through kagglehub"
         )
+    recordings: dict[str, Recording] = {}
     for parent in GENRE_PARENTS:
-        files, unreadable = find_audio(root / parent / config.genre)
-        if files or unreadable:
-            recordings = tuple(_recording(file, config.genre) for file in files)
-            return Collection(recordings, (*rejected, *unreadable))
+        folder = root / parent / config.genre
+        files, unreadable = find_audio(folder)
+        rejected += unreadable
+        for file in files:
+            name = relative_name(file, folder.parent)
+            if name in recordings:  # the same clip in two folders
+                name = f"{parent}/{name}"
+            recordings[name] = _recording(name, file, config.genre)
+    if recordings:
+        return Collection(tuple(recordings.values()), rejected)
+    if rejected:
+        raise SoundloomError(
+            f"dataset.gtzan.path is {str(path)!r}, of which nothing can be used: "
+            f"{rejected[0].file}: {rejected[0].reason}"
+        )
     raise SoundloomError(
         f"dataset.gtzan.path is {str(path)!r}, but there is no audio in its "
         f"Data/genres_original/{config.genre}; is it GTZAN as {ADDRESS} gives it?"
@@ -118,14 +131,15 @@ def _require_answer() -> None:
 
 def _place_in_genre(genre: str, member: PurePosixPath) -> PurePosixPath | None:
     """A zip's audio of ``genre`` goes to a folder of that name, from wherever it lies."""
-    grandparents = {"genres_original", "genres", ""}
-    in_genre = member.parent.name == genre and member.parent.parent.name in grandparents
-    hidden = member.name.startswith(".")
-    is_audio = member.suffix.lower() in AUDIO_SUFFIXES
-    return PurePosixPath(genre, member.name) if in_genre and is_audio and not hidden else None
+    if member.suffix.lower() not in AUDIO_SUFFIXES or member.name.startswith("."):
+        return None
+    for depth, (parent, name) in enumerate(pairwise(("", *member.parts[:-1]))):
+        if name == genre and parent in {"genres_original", "genres", ""}:
+            return PurePosixPath(*member.parts[depth:])
+    return None
 
 
-def _recording(file: Path, genre: str) -> Recording:
+def _recording(name: str, file: Path, genre: str) -> Recording:
     number = re.search(r"\d+", file.name)
     artist = rock_artist(int(number[0])) if genre == "rock" and number else None
-    return Recording(f"{genre}/{file.name}", partial(read_audio, file), artist, LICENCE)
+    return Recording(name, partial(hear, file), artist, LICENCE)
