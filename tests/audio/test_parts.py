@@ -191,7 +191,38 @@ def test_of_joined_recordings_one_that_cannot_be_read_is_noted(tmp_path: Path) -
     samples, notes = heard(tmp_path, good + bytes(bad) + good)
     np.testing.assert_array_equal(samples, np.tile(heard(tmp_path, good)[0], 2))
     [note] = notes
-    assert note.startswith("1 of 3 recordings joined in it left out: cannot be read as audio (")
+    assert note.startswith("1 of the 3 pieces it is in left out: cannot be read as audio (")
+
+
+def test_what_is_left_of_an_ogg_without_its_beginning_is_noted(tmp_path: Path) -> None:
+    content = encode("ogg", 1.1)
+    samples, notes = heard(tmp_path, content + content[60:])
+    np.testing.assert_array_equal(samples, heard(tmp_path, content)[0])
+    assert notes == (
+        "1 of the 2 pieces it is in left out: cannot be read as audio (Format not recognised)",
+    )
+
+
+def test_a_tag_before_what_is_no_mp3_is_passed_over(tmp_path: Path) -> None:
+    for name in ("flac", "ogg", "wav"):
+        content = encode(name, 1.1)
+        samples, notes = heard(tmp_path, ID3V2 + content)
+        np.testing.assert_array_equal(samples, heard(tmp_path, content)[0])
+        assert notes == ()
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"RIFF\0\0\0\0",
+        b"fLaC\0\0\0\x22",
+        b"OggS\0\2" + bytes(21) + b"?",
+        (b"\xff\xfb\x10\0" + bytes(100)) * 2 + b"?",
+    ],
+)
+def test_pieces_without_number_are_no_recording(tmp_path: Path, piece: bytes) -> None:
+    with pytest.raises(UnusableAudio, match="in more than 1000 pieces"):
+        heard(tmp_path, piece * 3000)
 
 
 def test_a_place_behind_the_end_holds_nothing() -> None:

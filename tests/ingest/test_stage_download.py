@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,25 @@ def test_odd_recordings_become_uniform_clips(
     with joblib.parallel_config(backend="threading"):
         download.main()
     assert contents(RAW_FOLDER) == first
+
+
+@pytest.mark.slow
+def test_dvc_passes_over_names_that_are_not_utf8(project: Path) -> None:
+    dvc = partial(subprocess.run, capture_output=True, encoding="utf-8", check=False)
+    assert dvc(["dvc", "init", "--quiet", "--no-scm"]).returncode == 0
+    Path(".dvcignore").write_bytes((REPOSITORY / ".dvcignore").read_bytes())
+    for name in ("mine/é 日本 \U0001f3b8.wav".encode(), b"mine/caf\xe9.wav", b"mine/d\xe9/vu.wav"):
+        path = Path(os.fsdecode(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"-")
+    added = dvc(["dvc", "add", "mine"])
+    assert added.returncode == 0, added.stderr
+    assert "nfiles: 1" in Path("mine.dvc").read_text()
+
+
+def test_a_name_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    download._show("rejected", ["a\nb \x1b[31mred \udce9 é.wav: silent"])
+    assert capsys.readouterr().err == "rejected: a\\nb \\x1b[31mred \\udce9 é.wav: silent\n"
 
 
 @pytest.mark.usefixtures("threads_for_processes")

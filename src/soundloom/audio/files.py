@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from soundloom.audio.channels import Powers
-from soundloom.audio.parts import Part, parts_of
+from soundloom.audio.parts import MAX_PARTS, Part, parts_of
 from soundloom.audio.samples import within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
@@ -32,6 +32,11 @@ PLAUSIBLE_RATES_HZ = range(1_000, 800_000)
 
 # More than this is a mistake, or a file made to fill the memory: hours of silence take kilobytes.
 MAX_HOURS = 6
+TOO_LONG = f"longer than {MAX_HOURS} hours: cut it into pieces"
+
+# Formats in which all is audio, as good as: elsewhere pictures and padding are passed over unread.
+COMPRESSED = ("OGG", "FLAC", "MP3")
+MAX_UNREAD_SHARE = 0.1
 
 # Values (all channels together) decoded at a time, so that an hour of 5.1 at 192 kHz never lies
 # in memory at once.
@@ -95,11 +100,16 @@ def _decode(path: Path, sample_rate_hz: int) -> Heard:
         if path.stat().st_size == 0:
             raise UnusableAudio(path, "empty file")
         with path.open("rb") as file:
-            for part in parts_of(file):
+            parts = parts_of(file)
+            if len(parts) > MAX_PARTS:
+                raise UnusableAudio(path, f"in more than {MAX_PARTS} pieces, as if damaged")
+            for part in parts:
                 try:
                     heard.append(_hear_part(part, sample_rate_hz))
                 except (soundfile.SoundFileError, _Implausible, ValueError) as error:
                     unread.append(_explained(error))
+                if sum(len(one.samples) for one in heard) > MAX_HOURS * 3600 * sample_rate_hz:
+                    raise UnusableAudio(path, TOO_LONG)
     except OSError as error:
         raise UnusableAudio(path, f"cannot be read ({error.strerror})") from None
     if not heard:
@@ -112,7 +122,7 @@ def _decode(path: Path, sample_rate_hz: int) -> Heard:
     notes = [note for one in heard for note in one.notes]
     if unread:
         n_parts = len(heard) + len(unread)
-        notes.append(f"{len(unread)} of {n_parts} recordings joined in it left out: {unread[0]}")
+        notes.append(f"{len(unread)} of the {n_parts} pieces it is in left out: {unread[0]}")
     return Heard(samples, tuple(dict.fromkeys(notes)))
 
 
@@ -150,14 +160,18 @@ def _hear_part(part: Part, sample_rate_hz: int) -> Heard:
             raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
         powers = Powers(file.channels)
         samples = _resampled_mono(file, sample_rate_hz, powers=powers)
+        is_compressed = file.format in COMPRESSED
+    notes = []
+    if is_compressed and part.unread_share > MAX_UNREAD_SHARE:
+        notes.append(f"only {1 - part.unread_share:.0%} of it was read: the rest is damaged")
     chosen, note = powers.choose()
     if note is None:
-        return Heard(samples)
+        return Heard(samples, tuple(notes))
     del samples  # or two would lie in memory
     part.seek(0)
     with _Forward(part) as file:
         samples = _resampled_mono(file, sample_rate_hz, channels=chosen)
-    return Heard(samples, (note,))
+    return Heard(samples, (*notes, note))
 
 
 def _resampled_mono(
@@ -174,7 +188,7 @@ def _resampled_mono(
     while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
         n_frames += len(block)
         if n_frames > MAX_HOURS * 3600 * file.samplerate:
-            raise _Implausible(f"longer than {MAX_HOURS} hours: cut it into pieces")
+            raise _Implausible(TOO_LONG)
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are the caller's to find
             average = block[:, channels].mean(axis=1)
             pieces.append(stream.resample_chunk(average))

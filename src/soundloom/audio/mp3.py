@@ -1,4 +1,4 @@
-"""The streams in an MP3 file: runs of frames, cut where another recording was joined.
+"""The streams in an MP3 file: runs of frames, cut where there are none, or others begin.
 
 Frames of MPEG-1, 2 and 2.5, layer III, as ISO/IEC 11172-3 and 13818-3 have them. Encoders begin a
 stream with a frame that holds no sound but how many follow, marked "Xing" or "Info".
@@ -17,13 +17,10 @@ KBITS_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 # By the version's number in the header: MPEG-1, 2, 2.5.
 RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 
-# The number of frames, where the flags before it say that it is there. It begins within as many
-# bytes of a frame as are looked at.
-COUNT = re.compile(rb"(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})", re.DOTALL)
-HEAD_BYTES = 64
-
-# What is no frame between frames: decoders give up on more than this.
-MAX_GAP_BYTES = 1024
+# The number of frames, where the flags before it say that it is there. Where it is believed, all
+# between the frame's header, with the sum that may check it, and the mark is zero.
+COUNT = re.compile(rb".{6}\0*(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f](.{4})", re.DOTALL)
+HEAD_BYTES = 64  # of a frame, within which that is
 
 BLOCK_BYTES = 1 << 16
 
@@ -52,19 +49,24 @@ class Stream:
     n_frames: int = 0
 
 
-def mp3_streams(file: BinaryIO) -> list[Stream]:
-    """The streams in ``file``, in order; none if it does not begin as an MP3 does."""
-    streams: list[Stream] = []
-    kind = None
-    for start, frame, head in _frames(file):
-        found = COUNT.search(head)
-        if frame.kind != kind or found or start > streams[-1].stop + MAX_GAP_BYTES:
+def mp3_streams(file: BinaryIO, begin: int) -> Iterator[Stream]:
+    """The streams in ``file``, of which the first frame is at ``begin``, or behind what is damaged.
+
+    There are none if nothing at ``begin`` looks like a frame.
+    """
+    stream, kind = None, None
+    for start, frame, head in _frames(file, begin):
+        found = COUNT.match(head)
+        if stream is None or frame.kind != kind or found or start > stream.stop:
+            if stream:
+                yield stream
             kind = frame.kind
-            count = Count(found.start(), int.from_bytes(found[1])) if found else None
-            streams.append(Stream(start, start, count))
-        streams[-1].stop = start + frame.n_bytes
-        streams[-1].n_frames += 1
-    return streams
+            count = Count(found.start(1) - 8, int.from_bytes(found[1])) if found else None
+            stream = Stream(start, start, count)
+        stream.stop = start + frame.n_bytes
+        stream.n_frames += 1
+    if stream:
+        yield stream
 
 
 def read_at(file: BinaryIO, position: int, size: int) -> bytes:
@@ -85,25 +87,23 @@ def after_id3(file: BinaryIO, position: int = 0) -> int:
     return position + 10 + size + (10 if has_footer else 0)
 
 
-def _frames(file: BinaryIO) -> Iterator[tuple[int, Frame, bytes]]:
+def _frames(file: BinaryIO, begin: int) -> Iterator[tuple[int, Frame, bytes]]:
     """Every frame: where it begins, what its header says, and its first ``HEAD_BYTES``.
 
     Where a frame ends, another of its kind begins. Elsewhere, in damaged parts and behind tags, two
     in a row are asked for, as what marks a frame also occurs by chance.
     """
-    position, expected = after_id3(file), None
-    begins_with_frame = False
+    if _frame(read_at(file, begin, 4)) is None:
+        return
+    position, expected = begin, None
     while len(head := read_at(file, position, HEAD_BYTES)) >= 4:
         frame = _frame(head)
         if frame and (frame.kind == expected or _is_followed(file, position, frame)):
             yield position, frame, head
             position, expected = position + frame.n_bytes, frame.kind
-            begins_with_frame = True
-        elif begins_with_frame:
+        else:
             expected = None
             position = max(after_id3(file, position), _next_mark(file, position + 1))
-        else:
-            return
 
 
 def _is_followed(file: BinaryIO, position: int, frame: Frame) -> bool:

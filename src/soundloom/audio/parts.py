@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
+from itertools import islice, pairwise
 from typing import BinaryIO, Literal
 
-from soundloom.audio.mp3 import Stream, mp3_streams, read_at
+from soundloom.audio.mp3 import Stream, after_id3, mp3_streams, read_at
+
+MAX_PARTS = 1000
 
 BLOCK_BYTES = 1 << 20
+PAGE_BYTES = 1 << 12  # which count as read once something in them is
 
-# Eight bytes each that begin a stream. In Ogg the first page of one; of FLAC the marker, and the
+# Eight bytes each. In Ogg, of a stream's first and of its last page; of FLAC the marker, and the
 # header of the block that always comes first.
 PATTERN_BYTES = 8
-OGG_START = re.compile(rb"OggS\x00[\x02\x03\x06\x07]..", re.DOTALL)
+MAX_PLACES = 10 * MAX_PARTS
+OGG_EDGE = re.compile(rb"OggS\x00[\x02-\x07]..", re.DOTALL)
+OGG_FIRST, OGG_LAST = 2, 4  # in the sixth byte
 FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 
 # Where chunks begin, how their sizes are written, and to how many bytes they are padded.
@@ -57,6 +62,12 @@ class Part(io.RawIOBase):
         self._mended = mended or {}
         self._claimed_size = claimed_size or self._size
         self._position = 0
+        self._was_read = bytearray(max(1, -(-self._size // PAGE_BYTES)))
+
+    @property
+    def unread_share(self) -> float:
+        """How much of it nobody has read, from 0 to 1."""
+        return 1.0 - sum(self._was_read) / len(self._was_read)
 
     def tell(self) -> int:
         """The offset at which is read next."""
@@ -70,10 +81,11 @@ class Part(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         """Fill ``buffer`` from here; fewer bytes, or none, at the end."""
-        first, size = self._position, min(len(buffer), max(0, self._size - self._position))
-        data = bytearray(read_at(self._file, self._start + first, size))
+        first = self._position
         if self._size < first < self._claimed_size:
             data = bytearray(min(len(buffer), self._claimed_size - first))
+        else:
+            data = self._read(first, min(len(buffer), max(0, self._size - first)))
         for offset, content in self._mended.items():
             for place, byte in enumerate(content, offset - first):
                 if 0 <= place < len(data):
@@ -82,60 +94,87 @@ class Part(io.RawIOBase):
         self._position += len(data)
         return len(data)
 
+    def _read(self, offset: int, n_bytes: int) -> bytearray:
+        data = read_at(self._file, self._start + offset, n_bytes)
+        first, stop = offset // PAGE_BYTES, -(-(offset + len(data)) // PAGE_BYTES)
+        self._was_read[first:stop] = b"\1" * (stop - first)
+        return bytearray(data)
+
 
 def parts_of(file: BinaryIO) -> list[Part]:
-    """The streams in ``file``, in order; all of it as one where nothing is known of its format."""
+    """The streams in ``file``, in order; all of it as one where nothing is known of its format.
+
+    No more than ``MAX_PARTS`` and one: who wants to make sense of more has no recording.
+    """
     size = file.seek(0, io.SEEK_END)
-    mark = read_at(file, 0, 4)
+    begin = after_id3(file)
+    mark = read_at(file, begin, 4)
     if mark == b"OggS":
-        return _cut(file, _ogg_starts(file), size)
+        return _cut(file, [begin, *_ogg_starts(file)], size)
     if mark == b"fLaC":
-        return _cut(file, _matches(file, FLAC_START), size)
+        return _cut(file, [begin, *_matches(file, FLAC_START)], size)
     if mark in (b"RIFF", b"RIFX"):
-        return _cut(file, _wav_starts(file, size), size)
-    if streams := mp3_streams(file):
+        return _cut(file, _wav_starts(file, begin), size)
+    if streams := list(islice(mp3_streams(file, begin), MAX_PARTS + 1)):
         return [_mp3_part(file, stream, size) for stream in streams]
     return _cut(file, [0], size)
 
 
 def _cut(file: BinaryIO, starts: Iterable[int], size: int) -> list[Part]:
-    """All of ``file``, cut where streams start."""
-    edges = pairwise(sorted({0, *starts, size}))
+    """The file from the first start on, cut at the others."""
+    edges = islice(pairwise(sorted({*starts, size})), MAX_PARTS + 1)
     return [Part(file, start, stop, _length_mended(file, start, stop)) for start, stop in edges]
 
 
-def _matches(file: BinaryIO, pattern: re.Pattern[bytes]) -> Iterator[int]:
-    """Where the ``PATTERN_BYTES`` of ``pattern`` are found."""
+def _matches(file: BinaryIO, pattern: re.Pattern[bytes]) -> list[int]:
+    """Where the ``PATTERN_BYTES`` of ``pattern`` are found, in the first places of many."""
     file.seek(0)
+    places: list[int] = []
     position, block = 0, b""
-    while more := file.read(BLOCK_BYTES):
+    while len(places) < MAX_PLACES and (more := file.read(BLOCK_BYTES)):
         block += more
-        yield from (position + match.start() for match in pattern.finditer(block))
+        places += (position + match.start() for match in pattern.finditer(block))
         n_done = max(0, len(block) - (PATTERN_BYTES - 1))
         position, block = position + n_done, block[n_done:]
+    return places
 
 
 def _ogg_starts(file: BinaryIO) -> list[int]:
-    """Where the links of a chain begin: each with the first pages of all streams in it."""
-    starts, end = [], None
-    for start in list(_matches(file, OGG_START)):
-        if start != end:
-            starts.append(start)
-        n_segments = read_at(file, start, 27)[-1]
-        end = start + 27 + n_segments + sum(read_at(file, start + 27, n_segments))
+    """Where the links of a chain begin: each with the first pages of all streams in it.
+
+    If the last page of a link's only stream is not the last, another follows without a beginning.
+    """
+    starts: list[int] = []
+    n_streams, end_of_first_pages = 0, -1
+    edges = [(start, *_ogg_page(file, start)) for start in _matches(file, OGG_EDGE)]
+    for (start, flags, end), following in zip(edges, [*edges[1:], None], strict=True):
+        if flags & OGG_FIRST:
+            if start != end_of_first_pages:
+                starts.append(start)
+                n_streams = 0
+            n_streams, end_of_first_pages = n_streams + 1, end
+        if flags & OGG_LAST and n_streams == 1 and following and not following[1] & OGG_FIRST:
+            starts.append(end)
     return starts
 
 
-def _wav_starts(file: BinaryIO, size: int) -> list[int]:
+def _ogg_page(file: BinaryIO, start: int) -> tuple[int, int]:
+    """The flags of a page, and where it ends."""
+    header = read_at(file, start, 27).ljust(27, b"\0")
+    sizes = read_at(file, start + 27, header[26])
+    return header[5], start + 27 + len(sizes) + sum(sizes)
+
+
+def _wav_starts(file: BinaryIO, begin: int) -> list[int]:
     """Where WAV files begin that were joined, each where the one before says that it ends."""
-    starts = [0]
-    while True:
+    starts = [begin]
+    while len(starts) <= MAX_PARTS:
         head = read_at(file, starts[-1], 8)
+        if head[:4] not in (b"RIFF", b"RIFX"):
+            return starts[:-1]
         n_bytes = int.from_bytes(head[4:], CHUNKS[head[:4]][1])
-        following = starts[-1] + 8 + n_bytes + n_bytes % 2
-        if read_at(file, following, 4) not in (b"RIFF", b"RIFX"):
-            return starts
-        starts.append(following)
+        starts.append(starts[-1] + 8 + n_bytes + n_bytes % 2)
+    return starts
 
 
 def _mp3_part(file: BinaryIO, stream: Stream, size: int) -> Part:
@@ -151,8 +190,8 @@ def _mp3_part(file: BinaryIO, stream: Stream, size: int) -> Part:
 def _length_mended(file: BinaryIO, start: int, stop: int) -> dict[int, bytes]:
     """The field for how many bytes of samples follow, where the writer left it open."""
     mark, size = read_at(file, start, 4), stop - start
-    if mark == b".snd" and read_at(file, start + 8, 4) == bytes(4):
-        return {8: b"\xff" * 4}  # which means "unknown"
+    if mark == b".snd":
+        return {8: b"\xff" * 4}  # "unknown": what players take every length for
     if mark == b"RF64" and read_at(file, start + 28, 8) in (bytes(8), b"\xff" * 8):
         return {20: size.to_bytes(8, "little") * 2}
     if mark not in CHUNKS:
