@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
 from soundloom.common.errors import run_or_exit
 from soundloom.ingest.sources import files
 
@@ -33,7 +35,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 from hostile import (
     GOOD,
     MAX_UNPACKED_BYTES,
-    RATE_HZ,
     hostile_audio,
     hostile_package,
     hostile_zips,
@@ -168,11 +169,15 @@ def tolerance_seconds(label: str) -> float:
 
 
 def played_seconds(path: Path) -> float:
-    """How much of a file ffmpeg plays; nothing where it finds nothing to play."""
-    command = ["ffmpeg", "-v", "quiet", "-i", str(path), "-map", "0:a:0", "-f", "f32le"]
-    command += ["-ac", "1", "-ar", str(RATE_HZ), "-t", "600", "-"]
+    """How much of a file ffmpeg plays, at the rate that libsndfile takes the header for."""
+    command = ["ffmpeg", "-v", "quiet", "-i", str(path), "-map", "0:a:0", "-t", "600"]
+    command += ["-ac", "1", "-f", "wav", "-c:a", "pcm_s16le", "-"]
     played = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    return len(played.stdout) / 4 / RATE_HZ
+    try:
+        rate_hz = soundfile.info(path).samplerate
+    except soundfile.SoundFileError:  # it is one of those that are mended first
+        rate_hz = int.from_bytes(played.stdout[24:28], "little")
+    return len(played.stdout) / 2 / rate_hz if played.stdout else 0.0
 
 
 if __name__ == "__main__":

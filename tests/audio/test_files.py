@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recordings import music, write_recording
+from recordings import encoded, music, write_recording
 from soundloom.audio import files
 from soundloom.audio.files import hear, hear_mix, read_audio, write_audio
 from soundloom.audio.samples import is_silent, limited, resample, within_full_scale
@@ -216,6 +218,19 @@ def test_an_impossible_sample_rate_is_refused_before_it_fills_the_memory(
     path = write_recording(tmp_path / "odd.wav", music(1, 22_050), rate_hz)
     with pytest.raises(UnusableAudio, match=f"claims a sample rate of {rate_hz} Hz"):
         read_audio(path, 22_050)
+
+
+@pytest.mark.parametrize("damage", [slice(0, 100), slice(0, 3000), slice(300, None)])
+def test_a_damaged_mp3_is_refused_without_a_word_of_the_decoders(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], damage: slice
+) -> None:
+    content = bytearray(encoded(music(0.5, 22_050), 22_050, "MP3", "MPEG_LAYER_III"))
+    content[200:500] = bytes(300)
+    (tmp_path / "a.mp3").write_bytes(content[damage])
+    with contextlib.suppress(UnusableAudio):
+        read_audio(tmp_path / "a.mp3", 22_050)
+    print("heard", file=sys.stderr)
+    assert capfd.readouterr().err == "heard\n"
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_no_such_file(tmp_path: Path) -> None:

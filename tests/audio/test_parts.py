@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -123,17 +124,21 @@ def test_damage_within_an_mp3_costs_what_is_damaged(tmp_path: Path) -> None:
     assert len(heard(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.2)
 
 
-def flac_of_unknown_length() -> tuple[bytes, bytes]:
+@pytest.mark.parametrize("n_samples", [0, 10_000, 10**9])
+def test_a_flac_is_read_to_its_end_whatever_it_says(tmp_path: Path, n_samples: int) -> None:
     content = encode("flac", 1.1)
-    # 36 bits at the end of the eight bytes that begin at 18, the count of samples.
-    fields = int.from_bytes(content[18:26]) >> 36 << 36
-    return content, content[:18] + fields.to_bytes(8) + content[26:]
+    # 36 bits at the end of the eight bytes that begin at 18, the number of samples.
+    fields = (int.from_bytes(content[18:26]) >> 36 << 36) + n_samples
+    lying = content[:18] + fields.to_bytes(8) + content[26:]
+    assert lying != content
+    np.testing.assert_array_equal(heard(tmp_path, lying)[0], heard(tmp_path, content)[0])
 
 
-def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
-    known, unknown = flac_of_unknown_length()
-    assert known != unknown
-    np.testing.assert_array_equal(heard(tmp_path, unknown)[0], heard(tmp_path, known)[0])
+def test_what_is_behind_the_end_of_a_flac_is_no_sound(tmp_path: Path) -> None:
+    content = encode("flac", 1.1)
+    samples, notes = heard(tmp_path, content + ID3V1)
+    np.testing.assert_array_equal(samples, heard(tmp_path, content)[0])
+    assert notes == ()
 
 
 def replaced(content: bytes, marked: bytes, offset: int, value: bytes) -> bytes:
@@ -217,12 +222,22 @@ def test_a_tag_before_what_is_no_mp3_is_passed_over(tmp_path: Path) -> None:
         b"RIFF\0\0\0\0",
         b"fLaC\0\0\0\x22",
         b"OggS\0\2" + bytes(21) + b"?",
-        (b"\xff\xfb\x10\0" + bytes(100)) * 2 + b"?",
+        (b"\xff\xfb\x10\0" + bytes(100)) * 3 + b"?",
     ],
 )
 def test_pieces_without_number_are_no_recording(tmp_path: Path, piece: bytes) -> None:
     with pytest.raises(UnusableAudio, match="in more than 1000 pieces"):
         heard(tmp_path, piece * 3000)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_of_a_mere_beginning_what_there_is_is_read_or_it_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    content = encode(name, 0.1)
+    for n_bytes in range(1, 100, 3):
+        with contextlib.suppress(UnusableAudio):
+            assert len(heard(tmp_path, content[:n_bytes])[0]) < 0.1 * RATE_HZ
 
 
 def test_a_place_behind_the_end_holds_nothing() -> None:

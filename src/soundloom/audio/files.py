@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +28,9 @@ AUDIO_SUFFIXES = (
 
 # libsndfile's number for "no such file, or no regular one", which it also gives for broken MP3.
 LIBSNDFILE_BAD_FILE = 7
+
+# How the formats begin that are most read, and never by its MP3 decoder.
+OTHER_THAN_MP3 = (b"RIFF", b"fLaC", b"OggS", b"FORM")
 
 # Rates that sound is kept at. A header that claims another is broken, and resampling from 1 Hz
 # would fill the memory.
@@ -153,7 +159,39 @@ class _Forward(soundfile.SoundFile):
         return False
 
 
+# One thread at a time may turn standard error away, or another would save what it is turned to.
+_stderr = threading.Lock()
+
+
+@contextmanager
+def _mpg123_silenced() -> Iterator[None]:
+    """Keep off the terminal what libsndfile's MP3 decoder writes there of every damaged file."""
+    with _stderr:
+        sys.stderr.flush()
+        terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            os.close(nowhere)
+
+
 def _hear_part(part: Part, sample_rate_hz: int) -> Heard:
+    """Decode one stream; with its header as it is, if mending that did not help."""
+    mark = part.read(4)
+    part.seek(0)
+    with nullcontext() if mark in OTHER_THAN_MP3 else _mpg123_silenced():
+        try:
+            return _hear_channels(part, sample_rate_hz)
+        except soundfile.LibsndfileError:
+            if not part.is_mended:
+                raise
+            return _hear_channels(part.unmended(), sample_rate_hz)
+
+
+def _hear_channels(part: Part, sample_rate_hz: int) -> Heard:
     """Decode one stream, a second time if not all its channels are to be averaged."""
     with _Forward(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
@@ -183,12 +221,8 @@ def _resampled_mono(
 ) -> np.ndarray:
     """All of ``file``, block by block: the average of ``channels`` at ``sample_rate_hz``."""
     stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, 1, "float32", quality="HQ")
-    block_frames = max(1, BLOCK_VALUES // file.channels)
-    pieces, n_frames = [], 0
-    while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
-        n_frames += len(block)
-        if n_frames > MAX_HOURS * 3600 * file.samplerate:
-            raise _Implausible(TOO_LONG)
+    pieces = []
+    for block in _blocks(file):
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are the caller's to find
             average = block[:, channels].mean(axis=1)
             pieces.append(stream.resample_chunk(average))
@@ -196,6 +230,21 @@ def _resampled_mono(
                 powers.add(block, average)
     pieces.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
     return np.concatenate(pieces)
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    """All of ``file``, ``(n_frames, n_channels)`` at a time."""
+    n_left = file.frames  # asked for more, libsndfile decodes what lies behind
+    n_most = round(MAX_HOURS * 3600 * file.samplerate)
+    while n_left > 0:
+        n_frames = min(n_left, max(1, BLOCK_VALUES // file.channels))
+        block = file.read(n_frames, dtype="float32", always_2d=True)
+        if len(block) == 0:
+            return
+        yield block
+        n_left, n_most = n_left - len(block), n_most - len(block)
+        if n_most < 0:
+            raise _Implausible(TOO_LONG)
 
 
 def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int, channels: int = 1) -> None:

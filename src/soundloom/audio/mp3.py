@@ -52,7 +52,7 @@ class Stream:
 def mp3_streams(file: BinaryIO, begin: int) -> Iterator[Stream]:
     """The streams in ``file``, of which the first frame is at ``begin``, or behind what is damaged.
 
-    There are none if nothing at ``begin`` looks like a frame.
+    There are none if nothing is marked as a frame at ``begin``.
     """
     stream, kind = None, None
     for start, frame, head in _frames(file, begin):
@@ -90,15 +90,15 @@ def after_id3(file: BinaryIO, position: int = 0) -> int:
 def _frames(file: BinaryIO, begin: int) -> Iterator[tuple[int, Frame, bytes]]:
     """Every frame: where it begins, what its header says, and its first ``HEAD_BYTES``.
 
-    Where a frame ends, another of its kind begins. Elsewhere, in damaged parts and behind tags, two
-    in a row are asked for, as what marks a frame also occurs by chance.
+    Where a frame ends, another of its kind begins. Elsewhere, in damaged parts and behind tags, a
+    run of them is asked for, as what marks a frame also occurs by chance.
     """
-    if _frame(read_at(file, begin, 4)) is None:
+    if int.from_bytes(read_at(file, begin, 2)) & 0xFFE0 != 0xFFE0:
         return
     position, expected = begin, None
     while len(head := read_at(file, position, HEAD_BYTES)) >= 4:
         frame = _frame(head)
-        if frame and (frame.kind == expected or _is_followed(file, position, frame)):
+        if frame and (frame.kind == expected or _begins_run(file, position, frame)):
             yield position, frame, head
             position, expected = position + frame.n_bytes, frame.kind
         else:
@@ -106,9 +106,15 @@ def _frames(file: BinaryIO, begin: int) -> Iterator[tuple[int, Frame, bytes]]:
             position = max(after_id3(file, position), _next_mark(file, position + 1))
 
 
-def _is_followed(file: BinaryIO, position: int, frame: Frame) -> bool:
-    following = _frame(read_at(file, position + frame.n_bytes, 4))
-    return following is not None and following.kind == frame.kind
+def _begins_run(file: BinaryIO, position: int, frame: Frame) -> bool:
+    """Whether two more of its kind follow a frame, or one at the end of the file."""
+    first = position + frame.n_bytes
+    following = _frame(read_at(file, first, 4))
+    if following is None or following.kind != frame.kind:
+        return False
+    head = read_at(file, first + following.n_bytes, 4)
+    second = _frame(head)
+    return len(head) < 4 or (second is not None and second.kind == frame.kind)
 
 
 def _frame(head: bytes) -> Frame | None:

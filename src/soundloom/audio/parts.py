@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Mapping
-from itertools import islice, pairwise
+from itertools import islice, pairwise, zip_longest
 from typing import BinaryIO, Literal
 
 from soundloom.audio.mp3 import Stream, after_id3, mp3_streams, read_at
@@ -63,6 +63,15 @@ class Part(io.RawIOBase):
         self._claimed_size = claimed_size or self._size
         self._position = 0
         self._was_read = bytearray(max(1, -(-self._size // PAGE_BYTES)))
+
+    def unmended(self) -> Part:
+        """The same bytes, with nothing in place of the file's own."""
+        return Part(self._file, self._start, self._start + self._size)
+
+    @property
+    def is_mended(self) -> bool:
+        """Whether some bytes are not the file's own."""
+        return bool(self._mended)
 
     @property
     def unread_share(self) -> float:
@@ -147,7 +156,7 @@ def _ogg_starts(file: BinaryIO) -> list[int]:
     starts: list[int] = []
     n_streams, end_of_first_pages = 0, -1
     edges = [(start, *_ogg_page(file, start)) for start in _matches(file, OGG_EDGE)]
-    for (start, flags, end), following in zip(edges, [*edges[1:], None], strict=True):
+    for (start, flags, end), following in zip_longest(edges, edges[1:]):
         if flags & OGG_FIRST:
             if start != end_of_first_pages:
                 starts.append(start)
@@ -188,8 +197,10 @@ def _mp3_part(file: BinaryIO, stream: Stream, size: int) -> Part:
 
 
 def _length_mended(file: BinaryIO, start: int, stop: int) -> dict[int, bytes]:
-    """The field for how many bytes of samples follow, where the writer left it open."""
+    """The field for how much follows, where the writer left it open, or players do not look."""
     mark, size = read_at(file, start, 4), stop - start
+    if mark == b"fLaC":  # 36 bits of the eight bytes count the samples; 0 is "unknown"
+        return {18: (int.from_bytes(read_at(file, start + 18, 8)) >> 36 << 36).to_bytes(8)}
     if mark == b".snd":
         return {8: b"\xff" * 4}  # "unknown": what players take every length for
     if mark == b"RF64" and read_at(file, start + 28, 8) in (bytes(8), b"\xff" * 8):
