@@ -1,7 +1,7 @@
 """Files made to break whoever reads them, read as the stage `download` reads them, and counted.
 
 Real recordings of every format that is read, damaged by a seed; zips and packages with hostile
-members. Each is read in a process of its own kind, within limits of time and memory. Prints a
+members. They are read in processes that are watched, within limits of time and memory. Prints a
 table, and every failure with the file that shows it; the exit status is 1 if there are any:
 
 - *wrong*: accepted, though not samples as promised; or refused other than by a reason in a line;
@@ -125,7 +125,9 @@ def watched(folder: Path, arguments: argparse.Namespace) -> Iterator[tuple[Path,
     first = 0
     while first < len(paths):
         command = [sys.executable, __file__, "--read", str(folder), "--from", str(first)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        with subprocess.Popen(
+            command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as child:
             assert child.stdout
             started = json.loads(child.stdout.readline())  # imports take their time
             assert started == "ready"
