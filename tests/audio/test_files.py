@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from recordings import encoded, music, write_recording
 from soundloom.audio import files
-from soundloom.audio.files import hear, hear_mix, read_audio, write_audio
+from soundloom.audio.files import decode_file, decode_stems, read_audio, write_audio
 from soundloom.audio.samples import is_silent, limited, resample, within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 
@@ -85,10 +85,10 @@ def test_channels_that_are_empty_or_cancel_are_left_out_and_that_is_said(
 ) -> None:
     path = tmp_path / "channels.wav"
     soundfile.write(path, np.stack(channels, axis=1), RATE_HZ, "FLOAT")
-    heard = hear(path, RATE_HZ)
-    np.testing.assert_allclose(heard.samples, expected, atol=2e-7)
-    assert len(heard.notes) == (note is not None)
-    assert (note or "") in "".join(heard.notes)
+    decoded = decode_file(path, RATE_HZ)
+    np.testing.assert_allclose(decoded.samples, expected, atol=2e-7)
+    assert len(decoded.notes) == (note is not None)
+    assert (note or "") in "".join(decoded.notes)
 
 
 def test_a_value_that_is_not_finite_counts_in_an_empty_channel_too(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_value_that_is_not_finite_counts_in_an_empty_channel_too(tmp_path: Pat
 def test_what_is_noted_of_stems_names_them(tmp_path: Path) -> None:
     stems = [tmp_path / "song.wav", write_recording(tmp_path / "guitar.wav", A, RATE_HZ)]
     soundfile.write(stems[0], np.stack([B, -B], axis=1), RATE_HZ, "FLOAT")
-    [note] = hear_mix(stems, RATE_HZ).notes
+    [note] = decode_stems(stems, RATE_HZ).notes
     assert note.startswith("song.wav: its channels cancel each other")
 
 
@@ -143,12 +143,12 @@ def test_a_mix_sums_stems_of_any_length_and_rate_and_keeps_their_balance(tmp_pat
     expected[:22_050] += sine(300, 1.0, 22_050)
     expected /= np.abs(expected).max()
 
-    mixed = hear_mix([short, long], 22_050).samples
+    mixed = decode_stems([short, long], 22_050).samples
 
     assert mixed.shape == (44_100,)
     np.testing.assert_allclose(mixed[:21_000], expected[:21_000], atol=2e-3)
     np.testing.assert_allclose(mixed[23_000:], expected[23_000:], atol=2e-3)
-    np.testing.assert_array_equal(mixed, hear_mix([long, short], 22_050).samples)
+    np.testing.assert_array_equal(mixed, decode_stems([long, short], 22_050).samples)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "ogg", "mp3", "aiff"])
@@ -229,8 +229,8 @@ def test_a_damaged_mp3_is_refused_without_a_word_of_the_decoders(
     (tmp_path / "a.mp3").write_bytes(content[damage])
     with contextlib.suppress(UnusableAudio):
         read_audio(tmp_path / "a.mp3", 22_050)
-    print("heard", file=sys.stderr)
-    assert capfd.readouterr().err == "heard\n"
+    print("then", file=sys.stderr)
+    assert capfd.readouterr().err == "then\n"
 
 
 def test_a_missing_file_a_folder_and_a_pipe_are_no_such_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from recordings import encoded, music
-from soundloom.audio.files import hear
+from soundloom.audio.files import decode_file
 from soundloom.audio.parts import parts_of
 from soundloom.common.errors import UnusableAudio
 
@@ -34,11 +34,11 @@ def encode(name: str, seconds: float, seed: int = 0, rate_hz: int = RATE_HZ, n: 
     return encoded(samples, rate_hz, *FORMATS[name], endian=endian)
 
 
-def heard(
+def decoded(
     folder: Path, content: bytes, rate_hz: int = RATE_HZ
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     (folder / "file").write_bytes(content)
-    result = hear(folder / "file", rate_hz)
+    result = decode_file(folder / "file", rate_hz)
     return result.samples, result.notes
 
 
@@ -50,7 +50,7 @@ ID3V1 = b"TAG" + bytes(125)
 def test_one_recording_is_read_as_libsndfile_reads_it(tmp_path: Path, name: str) -> None:
     content = encode(name, 1.1, n=2)
     expected = soundfile.read(io.BytesIO(content), dtype="float32")[0].mean(axis=1)
-    samples, notes = heard(tmp_path, content)
+    samples, notes = decoded(tmp_path, content)
     np.testing.assert_allclose(samples, expected, atol=1e-6)
     assert notes == ()
 
@@ -62,8 +62,8 @@ def test_recordings_joined_are_read_one_after_another(tmp_path: Path, name: str)
         encode(name, 0.7, seed=2),
         encode(name, 0.9, seed=3, rate_hz=48_000, n=2),
     ]
-    expected = np.concatenate([heard(tmp_path, file)[0] for file in files])
-    samples, notes = heard(tmp_path, b"".join(files))
+    expected = np.concatenate([decoded(tmp_path, file)[0] for file in files])
+    samples, notes = decoded(tmp_path, b"".join(files))
     np.testing.assert_array_equal(samples, expected)
     assert len(samples) / RATE_HZ == pytest.approx(2.7, abs=0.01)
     assert notes == ()
@@ -71,9 +71,9 @@ def test_recordings_joined_are_read_one_after_another(tmp_path: Path, name: str)
 
 def test_tags_between_joined_mp3s_are_no_sound(tmp_path: Path) -> None:
     files = [encode("mp3", 1.1, seed=1), encode("mp3", 0.7, seed=2)]
-    expected = np.concatenate([heard(tmp_path, file)[0] for file in files])
+    expected = np.concatenate([decoded(tmp_path, file)[0] for file in files])
     tagged = b"".join(ID3V2 + file + ID3V1 for file in files)
-    np.testing.assert_array_equal(heard(tmp_path, tagged)[0], expected)
+    np.testing.assert_array_equal(decoded(tmp_path, tagged)[0], expected)
 
 
 def without_count(mp3: bytes) -> bytes:
@@ -93,11 +93,11 @@ def test_a_variable_mp3_without_a_count_of_its_frames_is_read_to_its_end(
 ) -> None:
     uncounted = without_count(variable_mp3)
     assert soundfile.info(io.BytesIO(uncounted)).duration < 3  # what its first frames promise
-    read, notes = heard(tmp_path, uncounted, 44_100)
+    read, notes = decoded(tmp_path, uncounted, 44_100)
     assert len(read) / 44_100 == pytest.approx(4.0, abs=0.1)
     assert notes == ()
     # The encoder's delay, which is taken off where the lost frame tells of it.
-    delay, whole = 1105, heard(tmp_path, variable_mp3, 44_100)[0]
+    delay, whole = 1105, decoded(tmp_path, variable_mp3, 44_100)[0]
     np.testing.assert_allclose(read[delay : len(whole)], whole[:-delay], atol=1e-3)
 
 
@@ -108,20 +108,20 @@ def test_a_count_that_is_less_than_there_are_frames_is_not_believed(
     n_frames = content.index(b"Xing") + 8
     content[n_frames : n_frames + 4] = (20).to_bytes(4)
     assert soundfile.info(io.BytesIO(content)).duration < 1
-    assert len(heard(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.1)
+    assert len(decoded(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.1)
 
 
 def test_mp3s_of_two_rates_without_counts_are_both_read(tmp_path: Path) -> None:
     files = [encode("mp3", 1.1, seed=1), encode("mp3", 0.7, seed=2, rate_hz=48_000, n=2)]
     uncounted = [without_count(file) for file in files]
-    expected = np.concatenate([heard(tmp_path, file)[0] for file in uncounted])
-    np.testing.assert_array_equal(heard(tmp_path, b"".join(uncounted))[0], expected)
+    expected = np.concatenate([decoded(tmp_path, file)[0] for file in uncounted])
+    np.testing.assert_array_equal(decoded(tmp_path, b"".join(uncounted))[0], expected)
 
 
 def test_damage_within_an_mp3_costs_what_is_damaged(tmp_path: Path) -> None:
     content = bytearray(encode("mp3", 4.0, seed=1))
     content[len(content) // 2 : len(content) // 2 + 300] = bytes(300)
-    assert len(heard(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.2)
+    assert len(decoded(tmp_path, bytes(content))[0]) / RATE_HZ == pytest.approx(4.0, abs=0.2)
 
 
 @pytest.mark.parametrize("n_samples", [0, 10_000, 10**9])
@@ -131,13 +131,13 @@ def test_a_flac_is_read_to_its_end_whatever_it_says(tmp_path: Path, n_samples: i
     fields = (int.from_bytes(content[18:26]) >> 36 << 36) + n_samples
     lying = content[:18] + fields.to_bytes(8) + content[26:]
     assert lying != content
-    np.testing.assert_array_equal(heard(tmp_path, lying)[0], heard(tmp_path, content)[0])
+    np.testing.assert_array_equal(decoded(tmp_path, lying)[0], decoded(tmp_path, content)[0])
 
 
 def test_what_is_behind_the_end_of_a_flac_is_no_sound(tmp_path: Path) -> None:
     content = encode("flac", 1.1)
-    samples, notes = heard(tmp_path, content + ID3V1)
-    np.testing.assert_array_equal(samples, heard(tmp_path, content)[0])
+    samples, notes = decoded(tmp_path, content + ID3V1)
+    np.testing.assert_array_equal(samples, decoded(tmp_path, content)[0])
     assert notes == ()
 
 
@@ -177,32 +177,32 @@ def test_a_length_that_was_never_filled_in_is_all_there_is(
     fields: list[tuple[bytes, int, bytes]],
 ) -> None:
     content = encoded(music(1.1, RATE_HZ), RATE_HZ, container, "PCM_16", endian=endian)
-    expected = heard(tmp_path, content)[0]
+    expected = decoded(tmp_path, content)[0]
     for marked, offset, value in fields:
         content = replaced(content, marked, offset, value)
-    np.testing.assert_array_equal(heard(tmp_path, content)[0], expected)
+    np.testing.assert_array_equal(decoded(tmp_path, content)[0], expected)
 
 
 def test_chunks_behind_no_samples_are_no_samples(tmp_path: Path) -> None:
     content = encoded(np.zeros(0), RATE_HZ, "WAV", "PCM_16") + b"LIST\4\0\0\0INFO"
     with pytest.raises(UnusableAudio, match="holds no samples"):
-        heard(tmp_path, content)
+        decoded(tmp_path, content)
 
 
 def test_of_joined_recordings_one_that_cannot_be_read_is_noted(tmp_path: Path) -> None:
     good = encode("flac", 1.1)
     bad = bytearray(encode("flac", 0.7, seed=2))
     bad[60:] = bad[60:][::-1]
-    samples, notes = heard(tmp_path, good + bytes(bad) + good)
-    np.testing.assert_array_equal(samples, np.tile(heard(tmp_path, good)[0], 2))
+    samples, notes = decoded(tmp_path, good + bytes(bad) + good)
+    np.testing.assert_array_equal(samples, np.tile(decoded(tmp_path, good)[0], 2))
     [note] = notes
     assert note.startswith("1 of the 3 pieces it is in left out: cannot be read as audio (")
 
 
 def test_what_is_left_of_an_ogg_without_its_beginning_is_noted(tmp_path: Path) -> None:
     content = encode("ogg", 1.1)
-    samples, notes = heard(tmp_path, content + content[60:])
-    np.testing.assert_array_equal(samples, heard(tmp_path, content)[0])
+    samples, notes = decoded(tmp_path, content + content[60:])
+    np.testing.assert_array_equal(samples, decoded(tmp_path, content)[0])
     assert notes == (
         "1 of the 2 pieces it is in left out: cannot be read as audio (Format not recognised)",
     )
@@ -211,8 +211,8 @@ def test_what_is_left_of_an_ogg_without_its_beginning_is_noted(tmp_path: Path) -
 def test_a_tag_before_what_is_no_mp3_is_passed_over(tmp_path: Path) -> None:
     for name in ("flac", "ogg", "wav"):
         content = encode(name, 1.1)
-        samples, notes = heard(tmp_path, ID3V2 + content)
-        np.testing.assert_array_equal(samples, heard(tmp_path, content)[0])
+        samples, notes = decoded(tmp_path, ID3V2 + content)
+        np.testing.assert_array_equal(samples, decoded(tmp_path, content)[0])
         assert notes == ()
 
 
@@ -227,7 +227,7 @@ def test_a_tag_before_what_is_no_mp3_is_passed_over(tmp_path: Path) -> None:
 )
 def test_pieces_without_number_are_no_recording(tmp_path: Path, piece: bytes) -> None:
     with pytest.raises(UnusableAudio, match="in more than 1000 pieces"):
-        heard(tmp_path, piece * 3000)
+        decoded(tmp_path, piece * 3000)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -237,7 +237,7 @@ def test_of_a_mere_beginning_what_there_is_is_read_or_it_is_refused(
     content = encode(name, 0.1)
     for n_bytes in range(1, 100, 7):
         with contextlib.suppress(UnusableAudio):
-            assert len(heard(tmp_path, content[:n_bytes])[0]) < 0.1 * RATE_HZ
+            assert len(decoded(tmp_path, content[:n_bytes])[0]) < 0.1 * RATE_HZ
 
 
 def test_a_place_behind_the_end_holds_nothing() -> None:

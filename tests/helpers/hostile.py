@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from recordings import encoded, music
-from soundloom.audio.files import hear
+from soundloom.audio.files import decode_file
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.ingest.sources import debian, files
 
@@ -247,18 +247,18 @@ def _hostile_tar(seed: int) -> bytes:
 def read_audio(path: Path) -> dict[str, Any]:
     """Accepted and right, or refused with a reason, or neither."""
     try:
-        heard = hear(path, RATE_HZ)
+        decoded = decode_file(path, RATE_HZ)
     except UnusableAudio as error:
         is_line = error.reason.isprintable() and str(path.parent) not in error.reason
         return {"result": "refused" if is_line else "wrong", "detail": error.reason}
     except Exception as error:
         return {"result": "wrong", "detail": repr(error)}
-    samples = heard.samples
+    samples = decoded.samples
     right = samples.dtype == np.float32 and samples.ndim == 1 and len(samples) > 0
     right = right and bool(np.isfinite(samples).all()) and float(np.abs(samples).max()) <= 1.0
-    result = ("noted" if heard.notes else "accepted") if right else "wrong"
+    result = ("noted" if decoded.notes else "accepted") if right else "wrong"
     seconds = round(len(samples) / RATE_HZ, 2)
-    return {"result": result, "seconds": seconds, "detail": "; ".join(heard.notes)}
+    return {"result": result, "seconds": seconds, "detail": "; ".join(decoded.notes)}
 
 
 def read_archive(path: Path) -> dict[str, Any]:

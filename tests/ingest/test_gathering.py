@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from recordings import music, write_recording
-from soundloom.audio.files import Heard, hear
+from soundloom.audio.files import Decoded, decode_file
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
 from soundloom.corpus.files import read_manifest, write_manifest
@@ -35,13 +35,13 @@ def dataset(config: Config) -> DatasetConfig:
     return config.dataset.model_copy(update=changes)
 
 
-def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> Heard:
+def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> Decoded:
     assert sample_rate_hz == RATE_HZ
     time.sleep(delay_seconds)
-    return Heard(samples)
+    return Decoded(samples)
 
 
-def refuse(sample_rate_hz: int) -> Heard:
+def refuse(sample_rate_hz: int) -> Decoded:
     raise UnusableAudio("/somewhere/else.wav", "scratched")
 
 
@@ -105,7 +105,7 @@ def test_worker_processes_of_an_earlier_run_elsewhere_write_to_the_right_folder(
         for seed, name in enumerate("ab")
     }
     offered = Collection(
-        tuple(Recording(name, partial(hear, file)) for name, file in files.items())
+        tuple(Recording(name, partial(decode_file, file)) for name, file in files.items())
     )
     with joblib.parallel_config(backend="loky"):
         for name in ("first", "second"):
@@ -150,7 +150,7 @@ def test_what_is_odd_about_a_recording_is_noted(dataset: DatasetConfig, tmp_path
     def offer(name: str, samples: np.ndarray, *sides: float) -> Recording:
         path = tmp_path / f"{name}.wav"
         soundfile.write(path, np.stack([side * samples for side in sides], 1), RATE_HZ, "FLOAT")
-        return Recording(name, partial(hear, path))
+        return Recording(name, partial(decode_file, path))
 
     offered = (
         offer("b opposite", music(4, RATE_HZ, 1), 1, -1),

@@ -196,7 +196,7 @@ def test_links_in_a_package_lead_nowhere(
 
 @needs_dpkg
 def test_a_package_without_audio_is_named(tree: Path, offer: Callable[..., Collection]) -> None:
-    (tree / "readme").write_text("nothing to hear")
+    (tree / "readme").write_text("nothing to play")
     with pytest.raises(SoundloomError, match="names 'no-songs', but there is no audio in that"):
         offer("no-songs")
 

@@ -50,7 +50,7 @@ BLOCK_VALUES = 1 << 21
 
 
 @dataclass(frozen=True)
-class Heard:
+class Decoded:
     """What was read of a recording: ``(n_samples,)``, and what its owner should know of that."""
 
     samples: np.ndarray
@@ -58,11 +58,11 @@ class Heard:
 
 
 def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
-    """The samples that :func:`hear` gives."""
-    return hear(path, sample_rate_hz).samples
+    """The samples that :func:`decode_file` gives."""
+    return decode_file(path, sample_rate_hz).samples
 
 
-def hear(path: Path, sample_rate_hz: int) -> Heard:
+def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
     """Read any file libsndfile knows as mono at ``sample_rate_hz``.
 
     Channels are averaged, then resampled with soxr at high quality. Empty channels are left out;
@@ -72,33 +72,33 @@ def hear(path: Path, sample_rate_hz: int) -> Heard:
 
     Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
 
-    Raises :class:`UnusableAudio`: unreadable, empty, longer than ``MAX_HOURS``, or holding NaN or
-    infinity.
+    Raises :class:`UnusableAudio`: missing, unreadable, empty, longer than ``MAX_HOURS``, or
+    holding NaN or infinity.
     """
-    heard = _decode(path, sample_rate_hz)
-    return replace(heard, samples=within_full_scale(heard.samples))
+    decoded = _decoded(path, sample_rate_hz)
+    return replace(decoded, samples=within_full_scale(decoded.samples))
 
 
-def hear_mix(paths: Sequence[Path], sample_rate_hz: int) -> Heard:
-    """Read several files, as :func:`hear` does, and sum them: the stems of one recording.
+def decode_stems(paths: Sequence[Path], sample_rate_hz: int) -> Decoded:
+    """Read several files, as :func:`decode_file` does, and sum them: the stems of one recording.
 
     Shorter ones are padded with silence. Only the sum is scaled down, so that the stems keep
     their balance.
     """
     mix, notes = np.zeros(0, dtype=np.float32), []
     for path in paths:
-        heard = _decode(path, sample_rate_hz)
-        notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in heard.notes]
-        stem = heard.samples
+        decoded = _decoded(path, sample_rate_hz)
+        notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in decoded.notes]
+        stem = decoded.samples
         longer, shorter = (mix, stem) if len(mix) >= len(stem) else (stem, mix)
         longer[: len(shorter)] += shorter
         mix = longer
-    return Heard(within_full_scale(mix), tuple(notes))
+    return Decoded(within_full_scale(mix), tuple(notes))
 
 
-def _decode(path: Path, sample_rate_hz: int) -> Heard:
-    """Read ``path`` as :func:`hear` does, at the level it was recorded at."""
-    heard: list[Heard] = []
+def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
+    """Read ``path`` as :func:`decode_file` does, at the level it was recorded at."""
+    streams: list[Decoded] = []
     unread: list[str] = []
     try:
         if not path.is_file():  # opening a named pipe would wait for ever
@@ -111,25 +111,26 @@ def _decode(path: Path, sample_rate_hz: int) -> Heard:
                 raise UnusableAudio(path, f"in more than {MAX_PARTS} pieces, as if damaged")
             for part in parts:
                 try:
-                    heard.append(_hear_part(part, sample_rate_hz))
+                    streams.append(_decode_part(part, sample_rate_hz))
                 except (soundfile.SoundFileError, _Implausible, ValueError) as error:
                     unread.append(_explained(error))
-                if sum(len(one.samples) for one in heard) > MAX_HOURS * 3600 * sample_rate_hz:
+                if sum(len(one.samples) for one in streams) > MAX_HOURS * 3600 * sample_rate_hz:
                     raise UnusableAudio(path, TOO_LONG)
     except OSError as error:
         raise UnusableAudio(path, f"cannot be read ({error.strerror})") from None
-    if not heard:
+    if not streams:
         raise UnusableAudio(path, unread[0])
-    samples = np.concatenate([one.samples for one in heard]) if len(heard) > 1 else heard[0].samples
+    one, *others = (stream.samples for stream in streams)
+    samples = np.concatenate([one, *others]) if others else one
     if len(samples) == 0:
         raise UnusableAudio(path, "holds no samples")
     if not np.isfinite(samples).all():
         raise UnusableAudio(path, "holds NaN or infinite samples")
-    notes = [note for one in heard for note in one.notes]
+    notes = [note for stream in streams for note in stream.notes]
     if unread:
-        n_parts = len(heard) + len(unread)
+        n_parts = len(streams) + len(unread)
         notes.append(f"{len(unread)} of the {n_parts} pieces it is in left out: {unread[0]}")
-    return Heard(samples, tuple(dict.fromkeys(notes)))
+    return Decoded(samples, tuple(dict.fromkeys(notes)))
 
 
 class _Implausible(Exception):
@@ -178,20 +179,20 @@ def _mpg123_silenced() -> Iterator[None]:
             os.close(nowhere)
 
 
-def _hear_part(part: Part, sample_rate_hz: int) -> Heard:
+def _decode_part(part: Part, sample_rate_hz: int) -> Decoded:
     """Decode one stream; with its header as it is, if mending that did not help."""
     mark = part.read(4)
     part.seek(0)
     with nullcontext() if mark in OTHER_THAN_MP3 else _mpg123_silenced():
         try:
-            return _hear_channels(part, sample_rate_hz)
+            return _decode_channels(part, sample_rate_hz)
         except soundfile.LibsndfileError:
             if not part.is_mended:
                 raise
-            return _hear_channels(part.unmended(), sample_rate_hz)
+            return _decode_channels(part.unmended(), sample_rate_hz)
 
 
-def _hear_channels(part: Part, sample_rate_hz: int) -> Heard:
+def _decode_channels(part: Part, sample_rate_hz: int) -> Decoded:
     """Decode one stream, a second time if not all its channels are to be averaged."""
     with _Forward(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
@@ -204,12 +205,12 @@ def _hear_channels(part: Part, sample_rate_hz: int) -> Heard:
         notes.append(f"only {1 - part.unread_share:.0%} of it was read: the rest is damaged")
     chosen, note = powers.choose()
     if note is None:
-        return Heard(samples, tuple(notes))
+        return Decoded(samples, tuple(notes))
     del samples  # or two would lie in memory
     part.seek(0)
     with _Forward(part) as file:
         samples = _resampled_mono(file, sample_rate_hz, channels=chosen)
-    return Heard(samples, (*notes, note))
+    return Decoded(samples, (*notes, note))
 
 
 def _resampled_mono(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from soundloom.audio.files import Heard
+from soundloom.audio.files import Decoded
 from soundloom.corpus.manifest import Rejected
 
 
@@ -22,7 +22,7 @@ class Recording:
     """
 
     name: str
-    load: Callable[[int], Heard]
+    load: Callable[[int], Decoded]
     artist: str | None = None
     licence: str | None = None
     truth: Mapping[str, Any] | None = None

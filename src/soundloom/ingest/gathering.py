@@ -83,19 +83,19 @@ def _cut_all(
 def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
     """Load one recording and write its clips under names that begin with ``prefix``."""
     try:
-        heard = recording.load(config.sample_rate_hz)
+        decoded = recording.load(config.sample_rate_hz)
     except UnusableAudio as error:
         return Outcome(recording.name, reason=error.reason, unreadable=True)
-    samples = heard.samples
+    samples = decoded.samples
     parts = audible_slices(samples, config.clip_samples, config.min_clip_samples)
     if not parts:
-        reasons = [_why_no_clips(samples, config), *heard.notes]
+        reasons = [_why_no_clips(samples, config), *decoded.notes]
         return Outcome(recording.name, reason="; ".join(reasons))
     clips = tuple(
         _write_clip(recording, samples, part, config, folder, f"{prefix}.{number:05d}.wav")
         for number, part in enumerate(parts)
     )
-    return Outcome(recording.name, clips, audio_digest(samples), notes=heard.notes)
+    return Outcome(recording.name, clips, audio_digest(samples), notes=decoded.notes)
 
 
 def _write_clip(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from soundloom.audio.files import Heard
+from soundloom.audio.files import Decoded
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
 from soundloom.ingest.collection import Collection, Recording
@@ -42,5 +42,5 @@ def _recording(seed: int, track_index: int, clip_seconds: float) -> Recording:
     )
 
 
-def _play(seed: int, track_index: int, seconds: float, sample_rate_hz: int) -> Heard:
-    return Heard(perform(seed, track_index, seconds, sample_rate_hz))
+def _play(seed: int, track_index: int, seconds: float, sample_rate_hz: int) -> Decoded:
+    return Decoded(perform(seed, track_index, seconds, sample_rate_hz))

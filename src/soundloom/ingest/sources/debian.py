@@ -19,7 +19,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from soundloom.audio.files import AUDIO_SUFFIXES, hear_mix
+from soundloom.audio.files import AUDIO_SUFFIXES, decode_stems
 from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
@@ -100,7 +100,7 @@ def collect_package(deb: Path, unpacked: Path) -> Collection:
         recordings=tuple(
             Recording(
                 name=f"{package}/{song.name}",
-                load=partial(hear_mix, song.files),
+                load=partial(decode_stems, song.files),
                 artist=song.artist or package,
                 licence=licence_label(licence, package),
             )

@@ -6,7 +6,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from soundloom.audio.files import hear
+from soundloom.audio.files import decode_file
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import RAW_FOLDER
 from soundloom.corpus.manifest import Rejected
@@ -65,4 +65,4 @@ def _root(path: Path, genre: str) -> Path:
 def _recording(file: Path, root: Path) -> Recording:
     name = relative_name(file, root)
     first, _, rest = name.partition("/")
-    return Recording(name, partial(hear, file), artist=first if rest else None)
+    return Recording(name, partial(decode_file, file), artist=first if rest else None)

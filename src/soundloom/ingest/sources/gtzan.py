@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
-from soundloom.audio.files import AUDIO_SUFFIXES, hear
+from soundloom.audio.files import AUDIO_SUFFIXES, decode_file
 from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
@@ -142,4 +142,4 @@ def _place_in_genre(genre: str, member: PurePosixPath) -> PurePosixPath | None:
 def _recording(name: str, file: Path, genre: str) -> Recording:
     number = re.search(r"\d+", file.name)
     artist = rock_artist(int(number[0])) if genre == "rock" and number else None
-    return Recording(name, partial(hear, file), artist, LICENCE)
+    return Recording(name, partial(decode_file, file), artist, LICENCE)
