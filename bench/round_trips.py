@@ -24,10 +24,10 @@ from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.split import parse_segment_name
 from soundloom.evaluation.comparison import Comparison
 from soundloom.evaluation.controls import resynthesised
-from soundloom.evaluation.features import extract_features, from_arrays
+from soundloom.evaluation.features import extract_features, from_arrays, hop_for
 from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.spectral.encoding import fit_codec
-from soundloom.stages.reference import read_part
+from soundloom.stages.reference import part_audio
 
 # Means over held-out audio, beside the distances: what changed, and which way.
 MEANS = {
@@ -56,8 +56,8 @@ def main() -> None:
 
     manifest, tagger = read_manifest(), load_tagger()
     rate_hz = manifest.sample_rate_hz
-    training = list(read_part(manifest, "train").values())
-    held_out = read_part(manifest, config.generate.prompts_from)
+    training = part_audio(manifest, "train")
+    held_out = part_audio(manifest, config.generate.prompts_from)
     codec = fit_codec(
         lambda clip: read_audio(RAW_FOLDER / clip.file, rate_hz),
         manifest.clips,
@@ -80,10 +80,11 @@ def main() -> None:
             there_and_back, list(held_out.values()), desc=name, jobs=config.evaluate.threads
         )
         recordings = dict(zip(held_out, made, strict=True))
+        lengths = [len(samples) / rate_hz for samples in made]
+        hop_seconds = hop_for(lengths, config.evaluate.n_windows)
         features = extract_features(
-            recordings, rate_hz, tagger,
-            n_windows=config.evaluate.n_windows, threads=config.evaluate.threads,
-        )  # fmt: skip
+            recordings, rate_hz, tagger, hop_seconds=hop_seconds, threads=config.evaluate.threads
+        )
         # Novelty is no question of round trips: no passage is looked for in training audio.
         numbers = comparison.measure(features, matches=[])
         means = [
@@ -100,7 +101,7 @@ def main() -> None:
 
     show("real", lambda samples: samples)
     show("codec", partial(resynthesised, codec))
-    segments = Segments([codec.encode(samples)[None] for samples in training])
+    segments = Segments([codec.encode(samples)[None] for samples in training.values()])
     wanted = config.model.latents
     for n_latents in arguments.latents or [wanted.n_latents]:
         for detail_units in dict.fromkeys((0, wanted.detail_units)):

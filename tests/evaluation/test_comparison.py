@@ -48,9 +48,12 @@ def evaluate_config() -> EvaluateConfig:
 
 @pytest.fixture(scope="module")
 def extract(tagger: Tagger) -> Extract:
-    return lambda recordings: extract_features(
-        recordings, RATE_HZ, tagger, n_windows=N_WINDOWS, threads=2
-    )
+    def extracted(recordings: Mapping[str, np.ndarray]) -> list[RecordingFeatures]:
+        lengths = [len(samples) / RATE_HZ for samples in recordings.values()]
+        hop_seconds = hop_for(lengths, N_WINDOWS)
+        return extract_features(recordings, RATE_HZ, tagger, hop_seconds=hop_seconds, threads=2)
+
+    return extracted
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,10 @@ def controls(songs: list[np.ndarray], comparison: Comparison, extract: Extract) 
     rng = np.random.default_rng(0)
     n_samples = len(songs[0])
     made = {
-        "splice": [splice(songs[:4], n_samples, RATE_HZ, rng) for _ in range(3)],
+        "splice": [
+            splice({str(n): song for n, song in enumerate(songs[:4])}, n_samples, RATE_HZ, rng)
+            for _ in range(3)
+        ],
         "prompt_loop": [
             prompt_loop(song[: 5 * RATE_HZ], n_samples, RATE_HZ) for song in songs[4:7]
         ],
@@ -160,9 +166,8 @@ def test_a_continuation_that_falls_apart_is_caught_by_its_ends(
 
     def stability(samples: np.ndarray) -> dict[str, float]:
         features = extract_features(
-            {"a": samples}, RATE_HZ, tagger,
-            n_windows=1, threads=1, hop_seconds=2 * STABILITY_HOP_SECONDS,
-        )  # fmt: skip
+            {"a": samples}, RATE_HZ, tagger, hop_seconds=2 * STABILITY_HOP_SECONDS, threads=1
+        )
         return comparison.stability(features)
 
     steady, faded, fallen = (stability(samples) for samples in (whole, whole * fade, noisy))

@@ -41,29 +41,32 @@ def test_every_control_is_made_of_what_it_claims(
     codec: FrameCodec, music: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("soundloom.evaluation.controls.SECONDS", 7.0)
-    real = [music, 0.5 * music[: 5 * RATE_HZ]]
+    real = {"loud": music, "quiet": 0.5 * music[: 5 * RATE_HZ]}
     made = dict(
         make_controls(
-            codec, [music], real,
+            codec, {"song": music}, real,
             prompt_seconds=2.0, with_band=True, n_windows=200, seed=3, jobs=2,
         )
     )  # fmt: skip
     assert list(made) == [
         "resynthesised", "splice", "prompt_loop", "other_music", "last_frame", "noise",
     ]  # fmt: skip
-    assert [len(samples) for samples in made.pop("resynthesised")] == [6 * RATE_HZ, 5 * RATE_HZ]
+    again = made.pop("resynthesised")
+    assert {name: len(samples) for name, samples in again.items()} == {
+        "loud": 6 * RATE_HZ, "quiet": 5 * RATE_HZ,
+    }  # fmt: skip
     for name, recordings in made.items():
-        assert [len(samples) for samples in recordings] == [7 * RATE_HZ] * 8, name
-        assert all(np.abs(samples).max() <= 1.0 for samples in recordings), name
+        assert [len(samples) for samples in recordings.values()] == [7 * RATE_HZ] * 8, name
+        assert all(np.abs(samples).max() <= 1.0 for samples in recordings.values()), name
     # Made from one held-out recording after the other, and from the prompt at its beginning.
-    levels = [rms_dbfs(samples) for samples in made["noise"]]
-    assert levels[::2] == pytest.approx([rms_dbfs(real[0])] * 4, abs=0.3)
-    assert levels[1::2] == pytest.approx([rms_dbfs(real[1])] * 4, abs=0.3)
-    drone = last_frame(codec, real[1][: 2 * RATE_HZ], 7 * RATE_HZ)
-    assert np.allclose(made["last_frame"][1], drone, atol=1e-4)
-    loop = prompt_loop(real[1][: 2 * RATE_HZ], 7 * RATE_HZ, RATE_HZ)
-    assert np.array_equal(made["prompt_loop"][1], loop)
-    assert np.allclose(made["other_music"][4], perform(3, 4, 7.0, RATE_HZ), atol=1e-4)
+    levels = [rms_dbfs(samples) for samples in made["noise"].values()]
+    assert levels[::2] == pytest.approx([rms_dbfs(real["loud"])] * 4, abs=0.3)
+    assert levels[1::2] == pytest.approx([rms_dbfs(real["quiet"])] * 4, abs=0.3)
+    drone = last_frame(codec, real["quiet"][: 2 * RATE_HZ], 7 * RATE_HZ)
+    assert np.allclose(made["last_frame"]["1"], drone, atol=1e-4)
+    loop = prompt_loop(real["quiet"][: 2 * RATE_HZ], 7 * RATE_HZ, RATE_HZ)
+    assert np.array_equal(made["prompt_loop"]["1"], loop)
+    assert np.allclose(made["other_music"]["4"], perform(3, 4, 7.0, RATE_HZ), atol=1e-4)
 
 
 def test_a_corpus_of_the_bands_has_no_other_music(
@@ -71,8 +74,9 @@ def test_a_corpus_of_the_bands_has_no_other_music(
 ) -> None:
     monkeypatch.setattr("soundloom.evaluation.controls.SECONDS", 4.0)
     made = make_controls(
-        codec, [music], [music], prompt_seconds=2.0, with_band=False, n_windows=60, seed=0, jobs=2
-    )
+        codec, {"a": music}, {"b": music},
+        prompt_seconds=2.0, with_band=False, n_windows=60, seed=0, jobs=2,
+    )  # fmt: skip
     names = [next(made)[0] for _ in range(4)]
     assert names == ["resynthesised", "splice", "prompt_loop", "last_frame"]
 
@@ -85,11 +89,11 @@ def test_as_much_audio_as_the_windows_need(
     codec: FrameCodec, music: np.ndarray, n_windows: int, n_recordings: int, seconds: float
 ) -> None:
     made = make_controls(
-        codec, [music], [music[:RATE_HZ]],
+        codec, {"a": music}, {"b": music[:RATE_HZ]},
         prompt_seconds=1.0, with_band=False, n_windows=n_windows, seed=0, jobs=2,
     )  # fmt: skip
     next(made)
-    lengths = [len(samples) for samples in next(made)[1]]
+    lengths = [len(samples) for samples in next(made)[1].values()]
     assert lengths == [round(seconds * RATE_HZ)] * n_recordings
 
 
@@ -121,7 +125,10 @@ def test_noise_is_white_and_as_loud(music: np.ndarray) -> None:
 
 
 def test_a_splice_is_made_of_pieces_of_the_clips() -> None:
-    ramps = [np.linspace(start, start + 0.4, 8 * 1000, dtype=np.float32) for start in (0.0, 0.5)]
+    ramps = {
+        str(start): np.linspace(start, start + 0.4, 8 * 1000, dtype=np.float32)
+        for start in (0.0, 0.5)
+    }
     made = splice(ramps, 30_000, 1000, np.random.default_rng(0))
     assert made.shape == (30_000,)
     # Within a piece the slope is a clip's; only crossfades differ, 20 ms of every 4 s.
@@ -134,7 +141,7 @@ def test_a_splice_is_made_of_pieces_of_the_clips() -> None:
 
 def test_clips_shorter_than_a_piece_are_spliced_whole() -> None:
     short = np.full(1500, 0.25, np.float32)
-    made = splice([short], 5000, 1000, np.random.default_rng(0))
+    made = splice({"short": short}, 5000, 1000, np.random.default_rng(0))
     assert made == pytest.approx(np.full(5000, 0.25))
 
 

@@ -11,7 +11,7 @@ from soundloom.common.paths import RAW_FOLDER, SPLIT_FILE
 from soundloom.corpus.files import write_split
 from soundloom.corpus.manifest import Clip, Manifest
 from soundloom.corpus.split import Segment
-from soundloom.stages.reference import read_part
+from soundloom.stages.reference import part_audio
 
 
 def test_the_audio_of_a_part_is_its_segments(project: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_audio_of_a_part_is_its_segments(project: Path) -> None:
         rate_hz,
         tuple(Clip(f"rock/{name}.wav", name, 0, rate_hz, None, None, "") for name in clips),
     )
-    training, test = read_part(manifest, "train"), read_part(manifest, "test")
+    training, test = part_audio(manifest, "train"), part_audio(manifest, "test")
     assert list(training) == ["rock.00000@0", "rock.00000@7000", "rock.00001@0"]
     assert np.array_equal(training["rock.00000@7000"], clips["rock.00000"][7000:])
     assert list(test) == ["rock.00000@4000"]

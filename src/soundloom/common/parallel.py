@@ -14,7 +14,7 @@ def each(
     function: Callable[..., Any],
     things: Sequence[Any],
     *arguments: Any,
-    desc: str,
+    desc: str | None = None,
     unit: str = "clip",
     jobs: int | None = None,
 ) -> list[Any]:
@@ -23,10 +23,11 @@ def each(
     Threads, since what runs here is NumPy's, which lets go of the interpreter, and each worker
     process would spend seconds importing it. Linear algebra keeps to one thread a call, however
     many cores the machine has, so that the bytes of the results do not depend on it. ``jobs`` is by
-    default the number of cores.
+    default the number of cores. Without ``desc`` there is no progress bar.
     """
     jobs = max(1, min(jobs or joblib.cpu_count(), len(things)))
     workers = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
     calls = (joblib.delayed(function)(thing, *arguments) for thing in things)
     with threadpool_limits(1):
-        return list(tqdm(workers(calls), total=len(things), desc=desc, unit=unit))
+        done = workers(calls)
+        return list(tqdm(done, total=len(things), desc=desc, unit=unit, disable=desc is None))

@@ -5,7 +5,7 @@ A table that does not put these in their right order cannot be trusted with anyt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import repeat
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from soundloom.audio.samples import limited
 from soundloom.band.mix import perform
+from soundloom.common.as_asked_for import AsAskedFor
 from soundloom.common.parallel import each
 from soundloom.spectral.codec import FrameCodec
 
@@ -33,19 +34,20 @@ _LOOP_SECONDS = 3.0
 
 def make_controls(
     codec: FrameCodec,
-    training: Sequence[np.ndarray],
-    held_out: Sequence[np.ndarray],
+    training: Mapping[str, np.ndarray],
+    held_out: Mapping[str, np.ndarray],
     *,
     prompt_seconds: float,
     with_band: bool,
     n_windows: int,
     seed: int,
     jobs: int,
-) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Every control's name and its recordings, ``(n_samples,)`` each.
+) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
+    """Every control's name and its recordings, ``(n_samples,)`` each, by name.
 
-    ``training`` and ``held_out`` are real audio at the codec's rate. ``resynthesised`` is all of
-    the held-out audio; of the others there are 2 to 8 recordings of up to 30 s, as ``n_windows``
+    ``training`` and ``held_out`` are real audio at the codec's rate, by name, and may be read only
+    when asked for. ``resynthesised`` is all of the held-out audio, and each made when asked for; of
+    the others there are 2 to 8 recordings of up to 30 s, as ``n_windows``
     windows of 3 s need. ``other_music``, songs of the built-in band, is made ``with_band`` alone:
     where the corpus is the band's, it is no other.
     """
@@ -55,17 +57,27 @@ def make_controls(
     )
     seconds = min(SECONDS, _SECONDS_A_WINDOW * -(-n_windows // len(wanted)))
     n_samples, n_prompt = round(seconds * rate_hz), round(prompt_seconds * rate_hz)
-    chosen = [held_out[number % len(held_out)] for number in wanted]
+    names = list(held_out)
+    # Copies of their beginnings: a slice would keep all of a recording.
+    chosen = [
+        held_out[names[number % len(names)]][: max(n_samples, n_prompt)].copy() for number in wanted
+    ]
     prompts = [samples[:n_prompt] for samples in chosen]
     in_parallel = partial(each, desc="controls", jobs=jobs)
 
-    yield "resynthesised", in_parallel(partial(resynthesised, codec), held_out)
-    yield "splice", [splice(training, n_samples, rate_hz, rng) for _ in chosen]
-    yield "prompt_loop", [prompt_loop(prompt, n_samples, rate_hz) for prompt in prompts]
+    yield "resynthesised", AsAskedFor(names, lambda name: resynthesised(codec, held_out[name]))
+    yield "splice", _numbered(splice(training, n_samples, rate_hz, rng) for _ in chosen)
+    yield "prompt_loop", _numbered(prompt_loop(prompt, n_samples, rate_hz) for prompt in prompts)
     if with_band:
-        yield "other_music", in_parallel(lambda song: perform(seed, song, seconds, rate_hz), wanted)
-    yield "last_frame", in_parallel(partial(last_frame, codec, n_samples=n_samples), prompts)
-    yield "noise", [noise_like(np.resize(samples, n_samples), rng) for samples in chosen]
+        songs = in_parallel(lambda song: perform(seed, song, seconds, rate_hz), wanted)
+        yield "other_music", _numbered(songs)
+    held = in_parallel(partial(last_frame, codec, n_samples=n_samples), prompts)
+    yield "last_frame", _numbered(held)
+    yield "noise", _numbered(noise_like(np.resize(samples, n_samples), rng) for samples in chosen)
+
+
+def _numbered(recordings: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    return {str(number): samples for number, samples in enumerate(recordings)}
 
 
 def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
@@ -91,16 +103,18 @@ def noise_like(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def splice(
-    clips: Sequence[np.ndarray], n_samples: int, sample_rate_hz: int, rng: np.random.Generator
+    clips: Mapping[str, np.ndarray], n_samples: int, sample_rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Pieces of 4 s from anywhere in ``clips``, crossfaded: real in everything, and all copied.
 
     Clips shorter than a piece are used whole. Returns ``(n_samples,)``.
     """
 
+    names = list(clips)
+
     def pieces() -> Iterator[np.ndarray]:
         while True:
-            clip = clips[int(rng.integers(len(clips)))]
+            clip = clips[names[int(rng.integers(len(names)))]]
             length = min(round(_PIECE_SECONDS * sample_rate_hz), len(clip))
             start = rng.integers(len(clip) - length + 1)
             yield clip[start : start + length]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.parallel import each
@@ -24,6 +25,8 @@ from soundloom.evaluation.tagger import TAGS, WINDOW_SECONDS, Tagger
 PIECE_SECONDS = 10.0
 _MIN_PIECE_SECONDS = 5.0
 _SHORTEST_HOP_SECONDS = 0.1
+# Recordings held at a time, for each thread: two let none of them wait for long.
+_AT_A_TIME_A_THREAD = 2
 # Every number that a module's ``describe`` returns becomes a descriptor of the group.
 DESCRIPTORS = {"rhythm": rhythm, "tonality": tonality, "dynamics": dynamics}
 
@@ -53,30 +56,44 @@ def extract_features(
     sample_rate_hz: int,
     tagger: Tagger,
     *,
-    n_windows: int,
+    hop_seconds: float,
     threads: int,
-    hop_seconds: float | None = None,
 ) -> list[RecordingFeatures]:
     """Features of recordings, ``(n_samples,)`` each, by name; those under 3 s are left out.
 
-    The tagger's windows are spaced so that there are ``n_windows`` in all, or ``hop_seconds``
-    apart. Raises :class:`SoundloomError` when nothing is long enough.
+    The tagger's windows are ``hop_seconds`` apart; see :func:`hop_for`. Recordings are asked for a
+    few at a time, each once, and let go of: a mapping that reads or makes them when asked keeps
+    memory bounded. Raises :class:`SoundloomError` when nothing is long enough.
     """
+    features, names = [], list(recordings)
+    a_few = _AT_A_TIME_A_THREAD * threads
+    with tqdm(total=len(names), desc="features", unit="clip") as progress:
+        for start in range(0, len(names), a_few):
+            some = names[start : start + a_few]
+            audio = dict(zip(some, each(recordings.__getitem__, some, jobs=threads), strict=True))
+            features += _features_of(audio, sample_rate_hz, tagger, hop_seconds, threads)
+            progress.update(len(some))
+    if not features:
+        raise SoundloomError(
+            f"evaluation needs recordings of at least {WINDOW_SECONDS} s; "
+            f"got {len(recordings)} shorter ones"
+        )
+    return features
+
+
+def _features_of(
+    recordings: Mapping[str, np.ndarray],
+    sample_rate_hz: int,
+    tagger: Tagger,
+    hop_seconds: float,
+    threads: int,
+) -> list[RecordingFeatures]:
     long_enough = {
         name: samples
         for name, samples in recordings.items()
         if len(samples) >= WINDOW_SECONDS * sample_rate_hz
     }
-    if not long_enough:
-        raise SoundloomError(
-            f"evaluation needs recordings of at least {WINDOW_SECONDS} s; "
-            f"got {len(recordings)} shorter ones"
-        )
-    lengths = [len(samples) / sample_rate_hz for samples in long_enough.values()]
-    hop_seconds = hop_seconds or hop_for(lengths, n_windows)
-    described = each(
-        _describe, list(long_enough.values()), sample_rate_hz, desc="descriptors", jobs=threads
-    )
+    described = each(_describe, list(long_enough.values()), sample_rate_hz, jobs=threads)
     features = []
     for (name, samples), known in zip(long_enough.items(), described, strict=True):
         result = tagger(samples, sample_rate_hz, hop_seconds)

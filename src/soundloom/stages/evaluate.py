@@ -40,7 +40,7 @@ def main() -> None:
     generated = {file.stem: read_audio(file, rate_hz) for file in files}
     features = extract_features(
         generated, rate_hz, load_tagger(),
-        n_windows=config.n_windows, threads=config.threads, hop_seconds=STABILITY_HOP_SECONDS,
+        hop_seconds=STABILITY_HOP_SECONDS, threads=config.threads,
     )  # fmt: skip
     training, held_out = (
         from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))

@@ -5,22 +5,29 @@ They are given to the same functions as generated audio, by the stage ``evaluate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from soundloom.audio.files import read_audio
+from soundloom.common.as_asked_for import AsAskedFor
 from soundloom.common.io import folder_written_aside, write_arrays, write_json
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
 from soundloom.corpus.config import HeldOutConfig
 from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.manifest import Manifest
-from soundloom.corpus.split import Part, parse_segment_name
+from soundloom.corpus.split import Part, Segment, parse_segment_name
 from soundloom.evaluation.comparison import Comparison
 from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.controls import make_controls
-from soundloom.evaluation.features import RecordingFeatures, extract_features, to_arrays, top_tags
+from soundloom.evaluation.features import (
+    RecordingFeatures,
+    extract_features,
+    hop_for,
+    to_arrays,
+    top_tags,
+)
 from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.spectral.files import FrameFolder
 
@@ -32,14 +39,19 @@ def main() -> None:
     from soundloom.evaluation.musicnn import load_tagger
 
     rate_hz, tagger = manifest.sample_rate_hz, load_tagger()
-    training, held_out = (read_part(manifest, part) for part in ("train", prompts.prompts_from))
+    training, held_out = (part_audio(manifest, part) for part in ("train", prompts.prompts_from))
 
-    def extract(recordings: Mapping[str, np.ndarray]) -> list[RecordingFeatures]:
+    def hop_seconds(lengths: Iterable[int]) -> float:
+        return hop_for([length / rate_hz for length in lengths], config.n_windows)
+
+    def extract(recordings: Mapping[str, np.ndarray], hop: float) -> list[RecordingFeatures]:
         return extract_features(
-            recordings, rate_hz, tagger, n_windows=config.n_windows, threads=config.threads
+            recordings, rate_hz, tagger, hop_seconds=hop, threads=config.threads
         )
 
-    training_features, held_out_features = extract(training), extract(held_out)
+    hop = hop_seconds(segment.n_samples for segment in segments_of("train"))
+    held_out_hop = hop_seconds(segment.n_samples for segment in segments_of(prompts.prompts_from))
+    training_features, held_out_features = extract(training, hop), extract(held_out, held_out_hop)
     comparison = Comparison(held_out_features, training_features, config, rate_hz)
     numbers = {"real": comparison.measure_real()}
     if truths := manifest.truths({name: parse_segment_name(name)[0] for name in held_out}):
@@ -47,15 +59,21 @@ def main() -> None:
     tags = {"training": top_tags(training_features), "held_out": top_tags(held_out_features)}
     for name, recordings in make_controls(
         FrameFolder(FRAMES_FOLDER).read_codec(),
-        list(training.values()),
-        list(held_out.values()),
+        training,
+        held_out,
         prompt_seconds=prompts.prompt_seconds,
         with_band=manifest.source != "builtin",
         n_windows=config.n_windows,
         seed=config.seed,
         jobs=config.threads,
     ):
-        features = extract({str(number): samples for number, samples in enumerate(recordings)})
+        # Held-out audio made anew is as long as it was, and is not to be made to find that out.
+        hop = (
+            held_out_hop
+            if name == "resynthesised"
+            else hop_seconds(len(samples) for samples in recordings.values())
+        )
+        features = extract(recordings, hop)
         numbers[name], tags[name] = comparison.measure(features), top_tags(features)
     with folder_written_aside(REFERENCE_FOLDER) as aside:
         write_arrays(aside / "training.npz", to_arrays(training_features))
@@ -64,13 +82,19 @@ def main() -> None:
     write_json(metrics_file("reference"), numbers)
 
 
-def read_part(manifest: Manifest, part: Part) -> dict[str, np.ndarray]:
-    """Audio of every segment of a part, by the segment's name: ``(n_samples,)`` each."""
+def segments_of(part: Part) -> list[Segment]:
+    """The segments of a part of the split."""
+    return [segment for segment in read_split() if segment.part == part]
+
+
+def part_audio(manifest: Manifest, part: Part) -> Mapping[str, np.ndarray]:
+    """Audio of every segment of a part, by its name: ``(n_samples,)``, read when asked for."""
     clips = manifest.by_name
-    return {
-        segment.name: read_audio(RAW_FOLDER / clips[segment.clip].file, manifest.sample_rate_hz)[
-            segment.start_sample : segment.end_sample
-        ]
-        for segment in read_split()
-        if segment.part == part
-    }
+    segments = {segment.name: segment for segment in segments_of(part)}
+
+    def read(name: str) -> np.ndarray:
+        segment = segments[name]
+        samples = read_audio(RAW_FOLDER / clips[segment.clip].file, manifest.sample_rate_hz)
+        return samples[segment.start_sample : segment.end_sample]
+
+    return AsAskedFor(list(segments), read)
