@@ -13,7 +13,7 @@ at decoding measured worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import Example, weighted_mean
 from soundloom.models.conditioning.combined import Combined
-from soundloom.models.config import ModelConfig, TokensConfig
+from soundloom.models.config import ModelConfig, Shapes, TokensConfig
 from soundloom.models.latent_space import LatentSpace
 from soundloom.models.rowwise import rowwise_matmul
 from soundloom.models.sampling import sample_categorical
@@ -88,13 +88,15 @@ class Tokens(SequenceModel):
         space = LatentSpace.fit(train, config.latents)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
         stds, n_latents = space.latents.stds, config.latents.n_latents
-        steps = np.concatenate(
-            [
+        stack = config.latents.stack_frames
+        n_steps = sum(len(windows) * (windows.shape[1] // stack) for windows in train.epoch(0))
+        steps = every_nth(
+            (
                 (normalised(space, windows) * stds).reshape(-1, n_latents)
                 for windows in train.epoch(0)
-            ]
+            ),
+            -(-n_steps // _MOST_STEPS),
         )
-        steps = steps[:: -(-len(steps) // _MOST_STEPS)]
         codebooks = fit_codebooks(steps, config.tokens.levels, config.tokens.codes)
         # From a random start, the sums of near and far steps would look alike for long.
         network.embedding.set_weights([(codebooks / stds).reshape(-1, n_latents)])
@@ -139,6 +141,12 @@ class Tokens(SequenceModel):
         return {"codebooks": self._codebooks, **super().arrays()}
 
     @classmethod
+    def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
+        wanted = config.tokens
+        codebooks = (wanted.levels, wanted.codes, config.latents.n_latents)
+        return {"codebooks": codebooks, **super().shapes(config, n_bins)}
+
+    @classmethod
     def from_arrays(
         cls,
         config: ModelConfig,
@@ -175,6 +183,15 @@ class Tokens(SequenceModel):
 def _first_rows(levels: int, codes: int) -> np.ndarray:
     """The first row of each level in a table of ``levels * codes`` rows."""
     return np.arange(levels, dtype=np.int32) * codes
+
+
+def every_nth(batches: Iterable[np.ndarray], n: int) -> np.ndarray:
+    """Rows 0, n, 2n … of batches ``(k, n_values)`` laid end to end, without ever laying them so."""
+    kept, to_skip = [], 0
+    for rows in batches:
+        kept.append(rows[to_skip::n].copy())  # not a view, which would keep all of the batch
+        to_skip = (to_skip - len(rows)) % n
+    return np.concatenate(kept)
 
 
 def fit_codebooks(steps: np.ndarray, levels: int, codes: int) -> np.ndarray:
