@@ -1,4 +1,4 @@
-"""Where `soundloom generate` writes: checked before anything is generated, and nothing is lost."""
+"""What `soundloom generate` refuses before anything is generated, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from params import write_params
+from recordings import music, write_recording
+from small_models import RATE_HZ, small_codec
 from soundloom.commands.main import main
+from soundloom.spectral.files import write_codec
 
 
 @pytest.fixture
@@ -37,7 +41,6 @@ def test_the_prompt_is_never_overwritten(
     assert Path("riff.wav").read_bytes() == b"a recording of the user's"
 
 
-@pytest.mark.slow
 def test_what_is_there_is_overwritten_only_when_asked(fails: Callable[..., str]) -> None:
     Path("mine.wav").write_bytes(b"another")
     assert "which is there already; see --overwrite" in fails("mine.wav")
@@ -51,7 +54,6 @@ def test_a_folder_is_no_file(fails: Callable[..., str]) -> None:
     assert "which is a folder" in fails("folder.wav")
 
 
-@pytest.mark.slow
 def test_an_ending_may_be_written_large(fails: Callable[..., str]) -> None:
     assert "codec.json: no such file" in fails("NEW.WAV")
     assert "it must end in .wav or .flac" in fails("NEW.OGG")
@@ -66,3 +68,27 @@ def test_a_folder_that_may_not_be_written_is_named(fails: Callable[..., str]) ->
     Path("locked").mkdir(mode=0o500)
     assert "locked cannot be written to" in fails("locked/new.wav")
     assert not list(Path("locked").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(3 * RATE_HZ), "its last 1 s are silent"),
+        (np.full(3 * RATE_HZ, -0.5), "its last 1 s are silent"),
+        (9e-4 * np.sin(np.arange(3 * RATE_HZ)), "its last 1 s are silent"),
+        (music(3, RATE_HZ)[:600], "the prompt is 0.027 s long; it must have at least one"),
+        (np.full(RATE_HZ, np.nan), "holds NaN"),
+    ],
+)
+def test_a_prompt_that_nothing_can_follow_is_named(
+    fails: Callable[..., str], samples: np.ndarray, reason: str
+) -> None:
+    """Of the model only the codec is there: what takes Keras is not looked at."""
+    write_recording(Path("riff.wav"), samples, RATE_HZ, subtype="FLOAT")
+    folder = Path("models/generator")
+    folder.mkdir(parents=True)
+    write_codec(folder, small_codec())
+    error = fails("new.wav")
+    assert error.startswith(f"soundloom: error: riff.wav: {reason}")
+    assert error.count("\n") == 1
+    assert not Path("new.wav").exists()

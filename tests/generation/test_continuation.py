@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from params import small_config
 from recordings import music
 from small_models import built, small_codec
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
 from soundloom.generation.config import GenerateConfig
@@ -72,11 +74,33 @@ def test_held_out_prompts_are_cut_from_their_clips() -> None:
 
 
 def test_a_recording_is_continued_from_its_end() -> None:
-    samples = music(3, RATE_HZ)
-    prompt = prompt_from_end("riff.wav", samples, 1.0, RATE_HZ)
+    path, samples, codec = Path("my/riff.wav"), music(3, RATE_HZ), small_codec()
+    prompt = prompt_from_end(path, samples, 1.0, codec)
     np.testing.assert_array_equal(prompt.samples, samples[-RATE_HZ:])
+    assert prompt.recording == "riff.wav"
     assert prompt.offset_seconds == pytest.approx(2.0)
-    assert len(prompt_from_end("riff.wav", samples, 10.0, RATE_HZ).samples) == len(samples)
+    assert len(prompt_from_end(path, samples, 10.0, codec).samples) == len(samples)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (np.zeros(RATE_HZ), "its last 1 s are silent"),
+        (np.full(RATE_HZ, 0.7), "its last 1 s are silent"),
+        (0.0009 * np.sin(np.arange(RATE_HZ) / 9), "its last 1 s are silent"),
+    ],
+)
+def test_a_recording_that_ends_in_silence_is_refused(end: np.ndarray, reason: str) -> None:
+    samples = np.concatenate([music(3, RATE_HZ), end]).astype(np.float32)
+    with pytest.raises(UnusableAudio, match=rf"^riff\.wav: {reason}.*nothing to continue$"):
+        prompt_from_end(Path("riff.wav"), samples, 1.0, small_codec())
+    # A little more of it, and there is something to go on from.
+    assert len(prompt_from_end(Path("riff.wav"), samples, 1.5, small_codec()).samples)
+
+
+def test_a_recording_shorter_than_an_analysis_window_is_refused() -> None:
+    with pytest.raises(UnusableAudio, match=r"^riff\.wav: the prompt is 0\.046 s long; it must"):
+        prompt_from_end(Path("riff.wav"), music(1, RATE_HZ)[:1023], 1.0, small_codec())
 
 
 def test_the_last_frames_of_a_prompt_hold_no_padding() -> None:

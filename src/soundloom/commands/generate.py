@@ -50,11 +50,14 @@ def run(arguments: argparse.Namespace) -> None:
     too short, an ``--out`` that cannot be written or is there already, and a model that has not
     been trained.
     """
-    from soundloom.config import Config
+    from soundloom.common.params import with_keys
+    from soundloom.generation.config import GenerateConfig
 
     options = {name: getattr(arguments, name) for name in _KNOBS}
     given = {f"generate.{name}": value for name, value in options.items() if value is not None}
-    config = Config.load().with_changes(given, "options").generate
+    # Of params.yaml this section alone: the others are about the corpus, not about this recording.
+    config = GenerateConfig.load()
+    config = config.parse(with_keys({"generate": config.model_dump()}, given), "options")
     # Before the seconds that Keras takes to start, and the minutes that generating may take.
     if not arguments.prompt.is_file():
         raise SoundloomError(f"{arguments.prompt}: no such file")
@@ -65,13 +68,16 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.common.keras_setup import start_keras
     from soundloom.common.paths import GENERATOR_FOLDER
     from soundloom.generation.continuation import continue_prompts, join
+    from soundloom.generation.prompts import prompt_from_end
+    from soundloom.spectral.files import read_codec
 
+    codec = read_codec(GENERATOR_FOLDER)
+    recording = read_audio(arguments.prompt, codec.sample_rate_hz)
+    prompt = prompt_from_end(arguments.prompt, recording, config.prompt_seconds, codec).samples
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
-    recording = read_audio(arguments.prompt, codec.sample_rate_hz)
-    prompt = recording[-round(config.prompt_seconds * codec.sample_rate_hz) :]
     (continuation,) = continue_prompts(model, codec, [prompt], config)
     samples = continuation.samples
     if arguments.joined:

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import copy
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 
 from soundloom.common.errors import SoundloomError, first_line
 from soundloom.common.paths import PARAMS_FILE
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Threads = Annotated[int, Field(ge=1, le=256)]
+SampleRate = Annotated[int, Field(ge=8000, le=96_000)]
+# What a file or folder can be called on any system; "" where a key says so.
+PathText = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
+
+# Values stand in errors, where nobody reads all of a long one.
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 80
 
 
 class Section(BaseModel):
@@ -68,7 +76,7 @@ def read_params(path: Path = PARAMS_FILE) -> Any:
         return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; run from the project's root") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:  # ruamel's own, and those of the conversions it calls
         raise SoundloomError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
 
 
@@ -114,9 +122,19 @@ def _explained(fault: Any, section: str) -> str:
             return f"{key} is not a known key"
         case "value_error":  # ours: already names key, value and range within its section
             return f"{key}.{message}" if key else message
+        case "model_type":
+            return f"{key} is {_shown(fault['input'])}; it must be a section of keys"
         case _:
             allowed = re.sub(r"^\w+ should", "it must", message)
-            return f"{key} is {fault['input']!r}; {allowed}"
+            return f"{key} is {_shown(fault['input'])}; {allowed}"
+
+
+def _shown(value: Any) -> str:
+    """A value for an error; the middle of a long one is left out."""
+    try:
+        return _SHORTENED.repr(value)
+    except ValueError:  # Python does not write out integers of thousands of digits
+        return "a number of thousands of digits"
 
 
 def _yaml_fault(error: Exception) -> str:

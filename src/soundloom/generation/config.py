@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from soundloom.common.params import Seed, Threads
+from soundloom.common.params import PathText, Seed, Threads
 from soundloom.corpus.config import HeldOutConfig
 
 
@@ -17,7 +17,7 @@ class GenerateConfig(HeldOutConfig):
 
     n_samples: Annotated[int, Field(ge=1, le=100)]
     seconds: Annotated[float, Field(ge=0.1, le=3600)]
-    prompt: str
+    prompt: PathText
     temperature: Annotated[float, Field(ge=0, le=2)]
     top_p: Annotated[float, Field(ge=0.01, le=1)]
     seed: Seed

@@ -72,14 +72,21 @@ def continue_frames(
 
     There are as many as :func:`decode` needs. Continuation ``i`` draws from its own generator,
     seeded by ``(generate.seed, i)``: it stays the same whatever ``n_samples`` asks for beside it.
+    Raises :class:`SoundloomError` where weights of absurd sizes make frames that are no numbers.
     """
-    return model.sample(
+    frames = model.sample(
         prompts,
         codec.config.n_frames_covering(_n_source_samples(codec, config)),
         temperature=config.temperature,
         top_p=config.top_p,
         rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
     )
+    if not np.isfinite(frames).all():
+        raise SoundloomError(
+            "the trained model draws frames that are NaN or infinite; train it anew: "
+            "`dvc repro --force train`"
+        )
+    return frames
 
 
 def decode_all(frames: np.ndarray, codec: FrameCodec, config: GenerateConfig) -> list[np.ndarray]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from soundloom.common.errors import SoundloomError
+from soundloom.audio.samples import is_silent
+from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.evenly import evenly_spaced
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
+from soundloom.spectral.codec import FrameCodec
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,26 @@ def held_out_prompt(place: Place, clip: Clip, samples: np.ndarray, sample_rate_h
 
 
 def prompt_from_end(
-    name: str, samples: np.ndarray, prompt_seconds: float, sample_rate_hz: int
+    path: Path, samples: np.ndarray, prompt_seconds: float, codec: FrameCodec
 ) -> Prompt:
-    """The last ``prompt_seconds`` of a recording: a continuation goes on from its end."""
-    start = max(len(samples) - round(prompt_seconds * sample_rate_hz), 0)
-    return Prompt(samples[start:], None, name, None, start / sample_rate_hz)
+    """The last ``prompt_seconds`` of a recording: a continuation goes on from its end.
+
+    ``path`` names the recording. Raises :class:`UnusableAudio` where that is shorter than one
+    analysis window, or silent.
+    """
+    rate_hz, n_fft = codec.sample_rate_hz, codec.config.n_fft
+    start = max(len(samples) - round(prompt_seconds * rate_hz), 0)
+    prompt = samples[start:]
+    if len(prompt) < n_fft:
+        raise UnusableAudio(
+            path,
+            f"the prompt is {len(prompt) / rate_hz:.3f} s long; it must have at least one "
+            f"analysis window ({n_fft / rate_hz:.3f} s)",
+        )
+    if is_silent(prompt):
+        raise UnusableAudio(
+            path,
+            f"its last {len(prompt) / rate_hz:.3g} s are silent (a swing of less than ±0.001); "
+            "there is nothing to continue",
+        )
+    return Prompt(prompt, None, path.name, None, start / rate_hz)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from soundloom.common.params import Section, Seed
+from soundloom.common.params import PathText, SampleRate, Section, Seed
 
 GTZAN_GENRES = (
     "blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock",
@@ -26,7 +26,7 @@ class BuiltinConfig(Section):
 class FolderConfig(Section):
     """``dataset.folder``: the user's own recordings."""
 
-    path: Annotated[str, Field(min_length=1)]
+    path: Annotated[PathText, Field(min_length=1)]
 
 
 class DebianConfig(Section):
@@ -40,7 +40,7 @@ class DebianConfig(Section):
 class GtzanConfig(Section):
     """``dataset.gtzan``: the Kaggle copy of GTZAN; an empty path asks Kaggle for it."""
 
-    path: str
+    path: PathText
 
 
 class DatasetConfig(Section):
@@ -50,7 +50,7 @@ class DatasetConfig(Section):
 
     source: Literal["builtin", "folder", "debian", "gtzan"]
     genre: Label
-    sample_rate_hz: Annotated[int, Field(ge=8000, le=96000)]
+    sample_rate_hz: SampleRate
     clip_seconds: Annotated[float, Field(ge=1, le=600)]
     min_clip_seconds: Annotated[float, Field(ge=0.5, le=600)]
     min_clips: Annotated[int, Field(ge=1, le=100_000)]

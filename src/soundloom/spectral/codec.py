@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
 from soundloom.common.errors import SoundloomError
-from soundloom.spectral.config import SpectrogramConfig
+from soundloom.spectral.config import CodecDocument, SpectrogramConfig
 from soundloom.spectral.spectrogram import AMPLITUDE_FLOOR, analyse, bin_frequencies_hz, synthesise
 
 
@@ -114,11 +114,14 @@ class FrameCodec:
         }
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> FrameCodec:
-        """Rebuild what :meth:`to_json` described."""
-        config = SpectrogramConfig.model_validate(document["config"])
-        extremes = np.array([document["scaler_minimum"], document["scaler_maximum"]], np.float32)
-        return cls(config, document["sample_rate_hz"], _fit_scaler(extremes, config))
+    def from_json(cls, document: Any, origin: str = "codec") -> FrameCodec:
+        """Rebuild what :meth:`to_json` described.
+
+        Raises :class:`SoundloomError` where it is no codec's; ``origin`` names the file in it.
+        """
+        known = CodecDocument.parse(document, origin)
+        extremes = np.array([known.scaler_minimum, known.scaler_maximum], np.float32)
+        return cls(known.config, known.sample_rate_hz, _fit_scaler(extremes, known.config))
 
     def _columns(self, values: np.ndarray) -> np.ndarray:
         """As the scaler sees them: one column for each bin, or one for all."""

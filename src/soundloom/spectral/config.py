@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from soundloom.common.params import Section
+from soundloom.common.params import SampleRate, Section
 
 
 class SpectrogramConfig(Section):
@@ -55,4 +55,31 @@ class SpectrogramConfig(Section):
             raise ValueError(
                 f"n_mels is {self.n_mels}; it must be at most n_fft/2 + 1 ({self.n_fft // 2 + 1})"
             )
+        return self
+
+
+# Far beyond what analysis gives of samples in [-1, 1].
+Level = Annotated[float, Field(ge=-400, le=60)]
+
+
+class CodecDocument(Section):
+    """``codec.json``: the section as it was, and the levels that the scaler takes to 0 and 1."""
+
+    sample_rate_hz: SampleRate
+    config: SpectrogramConfig
+    scaler_minimum: list[Level]
+    scaler_maximum: list[Level]
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> CodecDocument:
+        n_wanted = 1 if self.config.scaler == "global" else self.config.n_bins
+        for key in ("scaler_minimum", "scaler_maximum"):
+            if len(getattr(self, key)) != n_wanted:
+                raise ValueError(
+                    f"{key} has {len(getattr(self, key))} values; with scaler: "
+                    f"{self.config.scaler} it must have {n_wanted}"
+                )
+        ranges = zip(self.scaler_minimum, self.scaler_maximum, strict=True)
+        if any(lowest > highest for lowest, highest in ranges):
+            raise ValueError("scaler_minimum is more than scaler_maximum; it must be at most that")
         return self

@@ -10,6 +10,19 @@ import numpy as np
 from soundloom.common.io import read_array, read_json, write_array, write_json
 from soundloom.spectral.codec import FrameCodec
 
+CODEC_FILE = "codec.json"
+
+
+def write_codec(folder: Path, codec: FrameCodec) -> None:
+    """Write a codec as ``codec.json`` in ``folder``."""
+    write_json(folder / CODEC_FILE, codec.to_json())
+
+
+def read_codec(folder: Path) -> FrameCodec:
+    """Read what :func:`write_codec` wrote; :class:`SoundloomError` where it is no codec."""
+    path = folder / CODEC_FILE
+    return FrameCodec.from_json(read_json(path), str(path))
+
 
 class FrameFolder:
     """A folder with ``codec.json`` and ``frames/<clip>.npy``."""
@@ -24,11 +37,11 @@ class FrameFolder:
 
     def write_codec(self, codec: FrameCodec) -> None:
         """Write the codec that all frames here are of."""
-        write_json(self._folder / "codec.json", codec.to_json())
+        write_codec(self._folder, codec)
 
     def read_codec(self) -> FrameCodec:
         """Read what :meth:`write_codec` wrote."""
-        return FrameCodec.from_json(read_json(self._folder / "codec.json"))
+        return read_codec(self._folder)
 
     def write(self, clip_name: str, frames: np.ndarray) -> None:
         """Write a clip's frames, ``(n_frames, n_bins)`` in [0, 1]."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from soundloom.audio.files import read_audio, write_audio
 from soundloom.audio.levels import peak_dbfs, rms_dbfs
-from soundloom.audio.samples import resample
+from soundloom.audio.samples import is_silent, resample
+from soundloom.common.errors import SoundloomError
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER, RAW_FOLDER, metrics_file
@@ -17,17 +19,19 @@ from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import Continuation, continue_prompts
 from soundloom.generation.prompts import Prompt, choose_prompts, held_out_prompt, prompt_from_end
 from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.files import read_codec
 from soundloom.spectral.movement import frame_change
 
 
 def main() -> None:
     """Run the stage."""
     config = GenerateConfig.load()
+    # Before the seconds that Keras takes to start.
+    prompts = chosen_prompts(config, read_codec(GENERATOR_FOLDER))
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
-    prompts = _prompts(config, codec.sample_rate_hz)
     continuations = continue_prompts(model, codec, [prompt.samples for prompt in prompts], config)
     entries, numbers = [], {}
     with folder_written_aside(GENERATED_FOLDER) as aside:
@@ -38,29 +42,37 @@ def main() -> None:
     write_json(metrics_file("generate"), numbers)
 
 
-def _prompts(config: GenerateConfig, rate_hz: int) -> list[Prompt]:
+def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
+    """``generate.n_samples`` prompts, less those of held-out audio that are silent."""
+    rate_hz = codec.sample_rate_hz
     if config.prompt:
         path = Path(config.prompt)
         samples = read_audio(path, rate_hz)
-        return [prompt_from_end(path.name, samples, config.prompt_seconds, rate_hz)] * (
-            config.n_samples
-        )
+        return [prompt_from_end(path, samples, config.prompt_seconds, codec)] * config.n_samples
     places = choose_prompts(
         [segment for segment in read_split() if segment.part == config.prompts_from],
         config.n_samples,
         round(config.prompt_seconds * rate_hz),
         round(config.seconds * rate_hz),
     )
-    clips = read_manifest().by_name
-    return [
-        held_out_prompt(
-            place,
-            clips[place.clip],
-            read_audio(RAW_FOLDER / clips[place.clip].file, rate_hz),
-            rate_hz,
+    clips, prompts = read_manifest().by_name, []
+    for place in places:
+        clip = clips[place.clip]
+        prompt = held_out_prompt(place, clip, read_audio(RAW_FOLDER / clip.file, rate_hz), rate_hz)
+        if is_silent(prompt.samples):
+            print(
+                f"soundloom: warning: {clip.file}: silent for {config.prompt_seconds} s from "
+                f"{place.start_sample / rate_hz:.2f} s, so not continued ({clip.recording})",
+                file=sys.stderr,
+            )
+        else:
+            prompts.append(prompt)
+    if not prompts:
+        raise SoundloomError(
+            f"all {len(places)} prompts of {config.prompt_seconds} s that generate.prompts_from: "
+            f"{config.prompts_from} gives are silent; see generate.prompt_seconds and split.seed"
         )
-        for place in places
-    ]
+    return prompts
 
 
 def _write(
