@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
+from hostile_models import (
+    ANYTHING,
+    ARRAYS,
+    CODEC,
+    MODEL,
+    THOROUGH,
+    UNSUMMED,
+    WEIGHTS,
+    Damage,
+    damaged,
+    folders,
+    judge,
+    write_sums_anew,
+)
 from small_models import (
     N_BINS,
+    N_LATENTS,
     History,
     batches,
     built,
@@ -180,13 +198,109 @@ def test_training_twice_gives_the_same_bytes(fitted: Fitted, tmp_path: Path) -> 
     assert save(tmp_path / "a", model, name) == save(tmp_path / "b", again, name)
 
 
-def test_what_is_no_generator(tmp_path: Path) -> None:
-    model = built("lstm")
+def test_the_shapes_of_arrays_are_as_declared(fitted: Fitted) -> None:
+    name, model, _ = fitted
+    declared = type(model).shapes(model_config(name), N_BINS)
+    assert {key: array.shape for key, array in model.arrays().items()} == declared
+
+
+def test_a_folder_without_its_files(tmp_path: Path) -> None:
+    built("lstm")
     from soundloom.models.files import load_generator
 
-    with pytest.raises(SoundloomError, match=r"codec\.json: no such file"):
+    with pytest.raises(SoundloomError, match=r"SHA256SUMS: no such file; `dvc repro` makes it"):
         load_generator(tmp_path)
-    save(tmp_path / "a", model, "lstm")
-    (tmp_path / "a" / "network.weights.h5").write_bytes(b"not weights")
-    with pytest.raises(SoundloomError, match="not a trained generator"):
-        load_generator(tmp_path / "a")
+
+
+def change_arrays(folder: Path, **changes: Any) -> None:
+    """Arrays set to others; to None: gone."""
+    with np.load(folder / ARRAYS) as archive:
+        arrays = {**archive, **changes}
+    kept = {name: array for name, array in arrays.items() if array is not None}
+    np.savez(folder / ARRAYS, **kept)
+
+
+def take_from(name: str, *files: str) -> Callable[[Path], None]:
+    """Exchange files for those of another folder."""
+
+    def take(folder: Path) -> None:
+        for file in files:
+            shutil.copy(folders()[name] / file, folder / file)
+
+    return take
+
+
+def drop_a_layer(folder: Path) -> None:
+    with h5py.File(folder / WEIGHTS, "r+") as file:
+        del file["layers/mixture_head"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "sums_anew", "error"),
+    [
+        # By accident: whatever it is, the sums tell.
+        (take_from("rate", CODEC), False, r"codec\.json: damaged, or not from here: its SHA-256"),
+        (take_from("other", WEIGHTS), False, r"weights\.h5: damaged, or not from here"),
+        (lambda folder: (folder / ARRAYS).write_bytes(b""), False, r"arrays\.npz: damaged"),
+        # By somebody who wrote sums of what is there now.
+        (lambda folder: np.savez(folder / ARRAYS), True, r"arrays\.npz: not .*: they must be extr"),
+        (lambda folder: change_arrays(folder, stds=None), True, r"arrays\.npz: .* they must be"),
+        (
+            lambda folder: change_arrays(folder, extremes=np.ones((2, 1), np.float32)),
+            True,
+            r"arrays\.npz: .*: extremes has shape \(2, 1\) of float32; it must be \(2, 12\) of",
+        ),
+        (
+            lambda folder: change_arrays(folder, stds=np.array(["1"] * N_LATENTS)),
+            True,
+            r"arrays\.npz: .*: stds has shape \(12,\) of <U1; it must be \(12,\) of floats",
+        ),
+        (
+            lambda folder: change_arrays(folder, stds=np.full(N_LATENTS, np.nan)),
+            True,
+            r"arrays\.npz: .*: stds holds NaN or infinity",
+        ),
+        (take_from("bins", CODEC), True, r"arrays\.npz: .*: mean has shape \(2, 24\) .*\(2, 25\)"),
+        (
+            take_from("wider", WEIGHTS),
+            True,
+            r"network\.weights\.h5: not the weights of the model in",
+        ),
+        (take_from("tokens", MODEL), True, r"arrays\.npz: .*: they must be codebooks"),
+        (take_from("lstm", WEIGHTS), True, r"network\.weights\.h5: "),
+        (drop_a_layer, True, r"network\.weights\.h5: "),
+        (
+            lambda folder: (folder / MODEL).write_text("[]"),
+            True,
+            r"model\.json: model is None; it must be a section of keys",
+        ),
+        (
+            lambda folder: (folder / CODEC).write_text("{}"),
+            True,
+            r"codec\.json: sample_rate_hz is missing",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_by_name(
+    tmp_path: Path, damage: Callable[[Path], object], sums_anew: bool, error: str
+) -> None:
+    from soundloom.models.files import load_generator
+
+    shutil.copytree(folders()["density"], tmp_path / "generator")
+    damage(tmp_path / "generator")
+    if sums_anew:
+        write_sums_anew(tmp_path / "generator")
+    with pytest.raises(SoundloomError, match=error) as refused:
+        load_generator(tmp_path / "generator")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("damage", [*ANYTHING, *UNSUMMED, *THOROUGH], ids=lambda one: one.__name__)
+def test_whatever_befalls_a_folder_is_refused_by_name_or_right(
+    damage: Damage, tmp_path: Path
+) -> None:
+    """Thousands more: ``bench/hostile_models.py``."""
+    for number, name in enumerate(NAMES):
+        folder = tmp_path / name
+        damaged(name, damage, number, folder, sums_anew=damage not in UNSUMMED)
+        judge(folder)

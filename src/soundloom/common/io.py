@@ -7,6 +7,7 @@ same bytes, with no time stamps, random names or machine paths.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, first_line
 
 
 @contextmanager
@@ -114,12 +115,76 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what :func:`write_arrays` wrote."""
+def read_arrays(
+    path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, np.ndarray]:
+    """Read what :func:`write_arrays` wrote.
+
+    With ``shapes``, the arrays must be these, in these shapes, of finite floats. None of another
+    size is read: a small file may claim to hold more than there is memory for. Raises
+    :class:`SoundloomError` naming the file, and the array that does not fit.
+    """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        with zipfile.ZipFile(path) as headers:
+            if shapes is not None:
+                _check_shapes(headers, shapes)
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        for name in shapes or ():
+            if not np.isfinite(arrays[name]).all():
+                raise ValueError(f"{name} holds NaN or infinity")
+        return arrays
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise SoundloomError(f"{path}: not a .npz of arrays: {error}") from None
+    except Exception as error:  # NumPy, zipfile and zlib each raise their own
+        raise SoundloomError(f"{path}: not a .npz of arrays: {first_line(error)}") from None
+
+
+def _check_shapes(archive: zipfile.ZipFile, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Compare what an archive's headers claim; ``ValueError`` names what is not as it must be."""
+    if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in shapes):
+        raise ValueError(f"they must be {', '.join(shapes)}")
+    for name, wanted in shapes.items():
+        shape, dtype = _claimed(archive, f"{name}.npy")
+        if shape != wanted or dtype.kind != "f":
+            raise ValueError(f"{name} has shape {shape} of {dtype}; it must be {wanted} of floats")
+
+
+def _claimed(archive: zipfile.ZipFile, file: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array in an archive, as its header has them."""
+    with archive.open(file) as header:
+        if np.lib.format.read_magic(header) != (1, 0):
+            raise ValueError(f"{file} is of another version of NumPy's format")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(header)
+    return shape, dtype
+
+
+SUMS_FILE = "SHA256SUMS"
+
+
+def write_sums(folder: Path) -> None:
+    """List the SHA-256 of all files of ``folder`` in ``SHA256SUMS``, as ``sha256sum`` does."""
+    lines = [f"{_sha256(file)}  {file.name}\n" for file in sorted(folder.iterdir())]
+    write_text(folder / SUMS_FILE, "".join(lines))
+
+
+def check_sums(folder: Path, names: Sequence[str]) -> None:
+    """Check that the files ``names`` are those that :func:`write_sums` listed, byte by byte.
+
+    Raises :class:`SoundloomError` naming the first that is absent, damaged or from elsewhere.
+    """
+    for name in (SUMS_FILE, *names):
+        if not (folder / name).is_file():
+            raise SoundloomError(f"{folder / name}: no such file; `dvc repro` makes it")
+    listed = (folder / SUMS_FILE).read_bytes().splitlines()
+    for name in names:
+        if f"{_sha256(folder / name)}  {name}".encode() not in listed:
+            raise SoundloomError(
+                f"{folder / name}: damaged, or not from here: its SHA-256 is not the one in "
+                f"{SUMS_FILE}; `dvc checkout` brings back what `dvc repro` made"
+            )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -22,7 +22,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from soundloom.models.config import ModelConfig
+from soundloom.models.config import ModelConfig, Shapes
 
 if TYPE_CHECKING:
     from soundloom.pairs.windows import Batches
@@ -111,6 +111,11 @@ class FrameModel(ABC):
 
     @classmethod
     @abstractmethod
+    def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
+        """Shapes of :meth:`arrays`, by which those that do not fit are refused; all are floats."""
+
+    @classmethod
+    @abstractmethod
     def from_arrays(
         cls,
         config: ModelConfig,
@@ -118,10 +123,7 @@ class FrameModel(ABC):
         frames_per_second: float,
         arrays: Mapping[str, np.ndarray],
     ) -> Self:
-        """Rebuild from :meth:`arrays`; the weights of ``network`` are still to be loaded.
-
-        Raises ``KeyError`` or ``ValueError`` when arrays are missing or do not fit.
-        """
+        """Rebuild from :meth:`arrays`, whose shapes fit; the weights of ``network`` come next."""
 
 
 def weighted_mean(of_steps: Any, weights: Any) -> Any:

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from soundloom.common.params import Section
 
+Shapes = dict[str, tuple[int, ...]]
+"""Of arrays, by their names."""
+
 CONDITIONING = ("style", "beat_clock", "bar_lags", "harmony_plan")
 """Kinds of conditioning, in the order in which a model applies them."""
 

@@ -22,7 +22,7 @@ from scipy.special import expit
 from soundloom.models.backbone import Backbone
 from soundloom.models.base import Example, weighted_mean
 from soundloom.models.conditioning.combined import Combined
-from soundloom.models.config import DensityConfig, ModelConfig
+from soundloom.models.config import DensityConfig, ModelConfig, Shapes
 from soundloom.models.latent_space import LatentSpace
 from soundloom.models.rowwise import rowwise_matmul
 from soundloom.models.sampling import central_normal, gumbel
@@ -145,6 +145,10 @@ class Density(SequenceModel):
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"extremes": self._extremes, **super().arrays()}
+
+    @classmethod
+    def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
+        return {"extremes": (2, config.latents.n_latents), **super().shapes(config, n_bins)}
 
     @classmethod
     def from_arrays(

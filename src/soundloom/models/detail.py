@@ -23,6 +23,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 from tqdm.keras import TqdmCallback
 
+from soundloom.models.config import LatentsConfig, Shapes
 from soundloom.models.latents import Latents
 
 if TYPE_CHECKING:
@@ -108,6 +109,15 @@ class Detail:
         """All that :meth:`from_arrays` needs."""
         weights = {f"detail_{number}": weight for number, weight in enumerate(self._weights)}
         return {**weights, "detail_scale": np.array(self._scale)}
+
+    @staticmethod
+    def shapes(config: LatentsConfig, n_bins: int) -> Shapes:
+        """Shapes of :meth:`arrays`."""
+        n_inputs = (2 * CONTEXT_STEPS + 1) * config.n_latents
+        widths = (n_inputs, config.detail_units, config.detail_units, config.stack_frames * n_bins)
+        weights = [shape for pair in itertools.pairwise(widths) for shape in (pair, pair[1:])]
+        named = {f"detail_{number}": shape for number, shape in enumerate(weights)}
+        return {**named, "detail_scale": ()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], stack_frames: int) -> Self:

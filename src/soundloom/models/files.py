@@ -1,29 +1,38 @@
 """``models/generator``: all it takes to turn a prompt into audio, in one folder.
 
-``codec.json``, ``model.json`` (the model's parameters), ``network.weights.h5`` and ``arrays.npz``;
-byte-stable and without pickles.
+``codec.json``, ``model.json`` (the model's parameters), ``network.weights.h5``, ``arrays.npz`` and
+``SHA256SUMS`` of these four (``sha256sum --check`` reads it); byte-stable and without pickles.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from soundloom.common.errors import SoundloomError
-from soundloom.common.io import read_arrays, read_json, write_arrays, write_json
+from soundloom.common.errors import SoundloomError, first_line
+from soundloom.common.io import (
+    check_sums,
+    read_arrays,
+    read_json,
+    write_arrays,
+    write_json,
+    write_sums,
+)
 from soundloom.models.base import FrameModel
 from soundloom.models.config import ModelConfig
 from soundloom.models.registry import MODELS
 from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.files import CODEC_FILE, read_codec, write_codec
 
-_CODEC_FILE, _MODEL_FILE = "codec.json", "model.json"
-_WEIGHTS_FILE, _ARRAYS_FILE = "network.weights.h5", "arrays.npz"
+_MODEL_FILE, _WEIGHTS_FILE, _ARRAYS_FILE = "model.json", "network.weights.h5", "arrays.npz"
 
 
 def save_generator(folder: Path, model: FrameModel, codec: FrameCodec, config: ModelConfig) -> None:
     """Write a trained model and its codec into an existing, empty folder."""
-    write_json(folder / _CODEC_FILE, codec.to_json())
+    write_codec(folder, codec)
     write_json(folder / _MODEL_FILE, {"config": config.model_dump()})
     write_arrays(folder / _ARRAYS_FILE, model.arrays())
     # Through a model never compiled: the optimiser's state would triple the file. It has a name of
@@ -31,23 +40,38 @@ def save_generator(folder: Path, model: FrameModel, codec: FrameCodec, config: M
     network = model.network
     bare = keras.Model(network.inputs, network.outputs, name="network")
     bare.save_weights(folder / _WEIGHTS_FILE)
+    write_sums(folder)
 
 
 def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     """Read what :func:`save_generator` wrote.
 
-    Raises :class:`SoundloomError` when the folder is absent or not a generator's.
+    Raises :class:`SoundloomError` naming the file that is absent, damaged or of another model. The
+    sums tell what was damaged or exchanged by accident. Files that somebody else made may have sums
+    that are right: so each is also held against what the model of ``model.json`` asks of it.
     """
+    check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+    codec = read_codec(folder)
+    document = read_json(folder / _MODEL_FILE)
+    known = document.get("config") if isinstance(document, dict) else None
+    config = ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
+    kind, n_bins = MODELS[config.name], codec.config.n_bins
+    arrays = read_arrays(folder / _ARRAYS_FILE, kind.shapes(config, n_bins))
+    model = kind.from_arrays(config, n_bins, codec.frames_per_second, arrays)
+    _load_weights(model.network, folder / _WEIGHTS_FILE)
+    return model, codec
+
+
+def _load_weights(network: keras.Model, path: Path) -> None:
+    # Keras leaves weights that the file does not hold as they are, with a warning at most.
+    network.set_weights([np.full(weight.shape, np.nan) for weight in network.weights])
     try:
-        codec = FrameCodec.from_json(read_json(folder / _CODEC_FILE))
-        config = ModelConfig.model_validate(read_json(folder / _MODEL_FILE)["config"])
-        model = MODELS[config.name].from_arrays(
-            config,
-            codec.config.n_bins,
-            codec.frames_per_second,
-            read_arrays(folder / _ARRAYS_FILE),
-        )
-        model.network.load_weights(folder / _WEIGHTS_FILE)
-        return model, codec
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise SoundloomError(f"{folder}: not a trained generator: {error}") from None
+        with warnings.catch_warnings(action="ignore"):
+            network.load_weights(path)
+    except Exception as error:  # Keras and h5py each raise their own
+        raise SoundloomError(
+            f"{path}: not the weights of the model in {_MODEL_FILE}: {first_line(error)}"
+        ) from None
+    for weight in network.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise SoundloomError(f"{path}: weights of {weight.path} are missing, NaN or infinite")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from soundloom.models.config import LatentsConfig
+from soundloom.models.config import LatentsConfig, Shapes
 from soundloom.models.detail import CONTEXT_STEPS, Detail
 from soundloom.models.latents import Latents
 
@@ -56,6 +56,12 @@ class LatentSpace:
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""
         return self.latents.arrays() | (self._detail.arrays() if self._detail else {})
+
+    @staticmethod
+    def shapes(config: LatentsConfig, n_bins: int) -> Shapes:
+        """Shapes of :meth:`arrays`."""
+        of_detail = Detail.shapes(config, n_bins) if config.detail_units else {}
+        return Latents.shapes(config, n_bins) | of_detail
 
     @classmethod
     def from_arrays(cls, config: LatentsConfig, arrays: Mapping[str, np.ndarray]) -> Self:

@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 
+from soundloom.models.config import LatentsConfig, Shapes
 from soundloom.models.principal_components import fit_components
 
 
@@ -88,6 +89,12 @@ class Latents:
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""
         return {"mean": self._mean, "basis": self._basis, "stds": self.stds}
+
+    @staticmethod
+    def shapes(config: LatentsConfig, n_bins: int) -> Shapes:
+        """Shapes of :meth:`arrays`."""
+        stack, n_latents = config.stack_frames, config.n_latents
+        return {"mean": (stack, n_bins), "basis": (n_latents, stack * n_bins), "stds": (n_latents,)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:

@@ -24,7 +24,7 @@ from keras import ops
 from threadpoolctl import threadpool_limits
 
 from soundloom.models.base import Example, FrameModel, weighted_mean
-from soundloom.models.config import LstmConfig, ModelConfig
+from soundloom.models.config import LstmConfig, ModelConfig, Shapes
 from soundloom.models.rowwise import rowwise_matmul, sigmoid
 from soundloom.models.sampling import central_normal
 
@@ -159,6 +159,10 @@ class Lstm(FrameModel):
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"residual_factor": self._residual_factor}
+
+    @classmethod
+    def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
+        return {"residual_factor": (n_bins, n_bins)}
 
     @classmethod
     def from_arrays(

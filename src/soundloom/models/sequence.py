@@ -20,7 +20,7 @@ from soundloom.models.backbone import Backbone
 from soundloom.models.base import FrameModel
 from soundloom.models.conditioning import Sequences
 from soundloom.models.conditioning.combined import Combined, CombinedFeatures
-from soundloom.models.config import ModelConfig
+from soundloom.models.config import ModelConfig, Shapes
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latent_space import LatentSpace
 
@@ -104,6 +104,11 @@ class SequenceModel(FrameModel):
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self._space.arrays() | self._conditioning.arrays()
+
+    @classmethod
+    def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
+        of_space = LatentSpace.shapes(config.latents, n_bins)
+        return of_space | Combined.shapes(config.conditioning, n_bins)
 
     def _prepared(
         self,

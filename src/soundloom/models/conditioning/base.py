@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from soundloom.models.conditioning.tempo import Tempo, find_bar_lags
+from soundloom.models.config import Shapes
 
 if TYPE_CHECKING:
     from soundloom.pairs.windows import Batches
@@ -92,6 +93,11 @@ class Conditioning(ABC):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""
+        return {}
+
+    @classmethod
+    def shapes(cls, n_bins: int) -> Shapes:
+        """Shapes of :meth:`arrays`."""
         return {}
 
     @classmethod

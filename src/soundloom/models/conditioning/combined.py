@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from soundloom.models.conditioning import KINDS, Conditioning, Features, Sequences, Widths
+from soundloom.models.config import Shapes
 
 if TYPE_CHECKING:
     from soundloom.pairs.windows import Batches
@@ -75,6 +76,12 @@ class Combined:
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""
         return {name: array for kind in self._kinds for name, array in kind.arrays().items()}
+
+    @staticmethod
+    def shapes(names: Sequence[str], n_bins: int) -> Shapes:
+        """Shapes of :meth:`arrays`."""
+        kinds = [KINDS[name].shapes(n_bins) for name in names]
+        return {name: shape for shapes in kinds for name, shape in shapes.items()}
 
     @classmethod
     def from_arrays(

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from threadpoolctl import threadpool_limits
 
 from soundloom.models.conditioning.base import Conditioning, Features, Sequences, Widths
+from soundloom.models.config import Shapes
 from soundloom.models.latents import stacked
 from soundloom.models.principal_components import fit_components
 
@@ -98,6 +99,10 @@ class HarmonyPlan(Conditioning):
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"plan_offset": self._offset, "plan_basis": self._basis}
+
+    @classmethod
+    def shapes(cls, n_bins: int) -> Shapes:
+        return {"plan_offset": (N_COMPONENTS,), "plan_basis": (N_COMPONENTS, n_bins)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], stack_frames: int) -> Self:
