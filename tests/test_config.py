@@ -5,6 +5,7 @@ How sections are read and explained in general is in ``common/test_params.py``.
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hostile_params import WRONG, documented, extremes, judge
 from params import REPOSITORY, small_config, small_params, write_params
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import flattened, read_params
@@ -80,7 +82,7 @@ def test_frames_that_cover_span_at_least_the_samples(config: Config, n_samples: 
         ("pairs.window_frames", 7, r"window_frames is 7; .*at least four steps"),
         ("model.conditioning", ["style", "style"], r"model\.conditioning is .* at most once"),
         ("model.conditioning", ["mood"], r"model\.conditioning\.0 is 'mood'; it must be 'style'"),
-        ("model.latents.n_latents", 449, r"n_latents is 449; .*bins of a frame \(448\)"),
+        ("model.latents.n_latents", 449, r"n_latents is 449; .*bins of a frame \(448; see"),
         ("model.backbone.crop_frames", 7, r"crop_frames is 7; it must be 0 .*at least four steps"),
         ("explore.zoom_end_sample", 9000, r"zoom_end_sample is 9000; it must be more than"),
         ("explore.zoom_end_sample", 10**6, r"zoom_end_sample is 1000000; it must lie within"),
@@ -90,6 +92,72 @@ def test_frames_that_cover_span_at_least_the_samples(config: Config, n_samples: 
 def test_wrong_values_are_named(key: str, value: Any, message: str) -> None:
     with pytest.raises(SoundloomError, match=message):
         Config.parse(small_params({key: value}), "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"spectrogram.n_fft": 16384, "dataset.min_clip_seconds": 0.5},
+            r"spectrogram\.n_fft is 16384; .*dataset\.min_clip_seconds: 11025 samples",
+        ),
+        (
+            {"generate.prompt_seconds": 0.1, "spectrogram.n_fft": 4096},
+            r"generate\.prompt_seconds is 0\.1; 2205 samples .*spectrogram\.n_fft: 4096",
+        ),
+        (
+            {
+                "spectrogram.kind": "stft", "spectrogram.n_fft": 4096,
+                "model.latents.stack_frames": 8,
+            },
+            r"model\.latents\.stack_frames is 8; times the 2049 bins .*spectrogram\.n_fft.* 16384",
+        ),
+        (
+            {"dataset.sample_rate_hz": 96_000, "dataset.min_clip_seconds": 5.0},
+            r"spectrogram\.n_mels is 224; .*dataset\.sample_rate_hz: 96000",
+        ),
+        (
+            {"generate.seconds": 2.9},
+            r"generate\.seconds is 2\.9; .*at least 3\.0 s.*evaluate\.n_windows",
+        ),
+        (
+            {"dataset.clip_seconds": 2.9, "dataset.min_clip_seconds": 2.0},
+            r"dataset\.clip_seconds is 2\.9; .*evaluate\.n_windows",
+        ),
+        (
+            {"dataset.min_clips": 9},
+            r"dataset\.builtin\.n_tracks is 5; .*dataset\.min_clips \(9\)",
+        ),
+        (
+            {"dataset.builtin.n_tracks": 2},
+            r"dataset\.builtin\.n_tracks is 2; with split\.by: recording it must be at least 3",
+        ),
+        (
+            {"split.by": "time"},
+            r"split\.test_fraction is 0\.15; .* 0\.90 s .*1\.00 s \(generate\.prompt_seconds",
+        ),
+        (
+            {
+                "split.by": "time", "split.guard_seconds": 8.0, "dataset.clip_seconds": 30.0,
+            },
+            r"split\.guard_seconds is 8\.0; .*leaves 0\.00 s .*at least",
+        ),
+    ],
+)  # fmt: skip
+def test_values_that_are_absurd_together_are_named_together(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SoundloomError, match=message):
+        small_config(changes)
+
+
+@pytest.mark.parametrize("key", documented())
+def test_a_key_takes_what_its_comment_says_and_no_more(key: str) -> None:
+    """Thousands more: ``bench/hostile_params.py``."""
+    for value in extremes(key):
+        judge(key, value)
+    for value in random.Random(key).sample(WRONG, 3):
+        judge(key, value)
 
 
 def test_contradictions_between_keys() -> None:

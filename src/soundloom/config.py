@@ -15,7 +15,7 @@ from pydantic import model_validator
 
 from soundloom.common.params import Section, with_keys
 from soundloom.corpus.config import SplitConfig
-from soundloom.evaluation.config import EvaluateConfig
+from soundloom.evaluation.config import WINDOW_SECONDS, EvaluateConfig
 from soundloom.experiments.config import TrackConfig
 from soundloom.explore.config import ExploreConfig
 from soundloom.generation.config import GenerateConfig
@@ -24,6 +24,9 @@ from soundloom.models.config import ModelConfig
 from soundloom.pairs.config import PairsConfig
 from soundloom.spectral.config import SpectrogramConfig
 from soundloom.training.config import TrainConfig
+
+# Values in a step: principal components take a matrix of their products, here of 2 GB.
+_MOST_STEP_VALUES = 16_384
 
 
 class Config(Section):
@@ -57,6 +60,11 @@ class Config(Section):
         bin_hz = self.dataset.sample_rate_hz / self.spectrogram.n_fft
         return math.ceil(2 * (200 / 3) * top_mel / bin_hz) - 2
 
+    @property
+    def _bins_key(self) -> str:
+        """The key that says how many bins a frame has."""
+        return f"spectrogram.{'n_mels' if self.spectrogram.kind == 'mel' else 'n_fft'}"
+
     def with_changes(self, changes: Mapping[str, Any], origin: str) -> Self:
         """A copy with some keys changed, ``section.key``, checked as a whole file is."""
         return self.parse(with_keys(self.model_dump(), changes), origin)
@@ -67,13 +75,16 @@ class Config(Section):
             raise ValueError(
                 f"pairs.window_frames is {self.pairs.window_frames}; a window of "
                 f"{self.window_samples / self.dataset.sample_rate_hz:.2f} s must fit in the "
-                f"shortest clip (dataset.min_clip_seconds: {self.dataset.min_clip_seconds})"
+                f"shortest clip (dataset.min_clip_seconds: {self.dataset.min_clip_seconds}; "
+                f"spectrogram.hop_samples: {self.spectrogram.hop_samples} at "
+                f"dataset.sample_rate_hz: {self.dataset.sample_rate_hz})"
             )
         if self.spectrogram.kind == "mel" and self.spectrogram.n_mels > self.max_mels:
             raise ValueError(
                 f"spectrogram.n_mels is {self.spectrogram.n_mels}; with n_fft "
-                f"{self.spectrogram.n_fft} at {self.dataset.sample_rate_hz} Hz it must be at most "
-                f"{self.max_mels}, or the lowest bands would be empty"
+                f"{self.spectrogram.n_fft} at dataset.sample_rate_hz: "
+                f"{self.dataset.sample_rate_hz} it must be at most {self.max_mels}, or the lowest "
+                "bands would be empty"
             )
         guard_samples = self.split.guard_samples(self.dataset.sample_rate_hz)
         if self.split.by == "time" and guard_samples < self.spectrogram.n_fft:
@@ -86,7 +97,8 @@ class Config(Section):
         if latents.n_latents > latents.stack_frames * bins:
             raise ValueError(
                 f"model.latents.n_latents is {latents.n_latents}; it must be at most "
-                f"stack_frames times the bins of a frame ({latents.stack_frames * bins})"
+                f"stack_frames times the bins of a frame ({latents.stack_frames * bins}; see "
+                f"{self._bins_key})"
             )
         if self.model.name != "lstm" and self.pairs.window_frames < 4 * latents.stack_frames:
             raise ValueError(
@@ -103,11 +115,90 @@ class Config(Section):
         if self.explore.zoom_end_sample > self.dataset.min_clip_samples:
             raise ValueError(
                 f"explore.zoom_end_sample is {self.explore.zoom_end_sample}; it must lie within "
-                f"the shortest clip ({self.dataset.min_clip_samples} samples)"
+                f"the shortest clip (dataset.min_clip_seconds: {self.dataset.min_clip_samples} "
+                "samples)"
+            )
+        if latents.stack_frames * bins > _MOST_STEP_VALUES and self.model.name != "lstm":
+            raise ValueError(
+                f"model.latents.stack_frames is {latents.stack_frames}; times the {bins} bins of a "
+                f"frame (see {self._bins_key}) it must be at most {_MOST_STEP_VALUES}, or the "
+                "principal components would not fit in memory"
+            )
+        if self.spectrogram.n_fft > self.dataset.min_clip_samples:
+            raise ValueError(
+                f"spectrogram.n_fft is {self.spectrogram.n_fft}; an analysis window must fit in "
+                f"the shortest clip (dataset.min_clip_seconds: {self.dataset.min_clip_samples} "
+                "samples)"
+            )
+        prompt_samples = round(self.generate.prompt_seconds * self.dataset.sample_rate_hz)
+        if prompt_samples < self.spectrogram.n_fft:
+            raise ValueError(
+                f"generate.prompt_seconds is {self.generate.prompt_seconds}; {prompt_samples} "
+                f"samples must be at least one analysis window (spectrogram.n_fft: "
+                f"{self.spectrogram.n_fft})"
             )
         if self.generate.prompt_seconds > self.dataset.clip_seconds:
             raise ValueError(
                 f"generate.prompt_seconds is {self.generate.prompt_seconds}; "
                 f"it must be at most dataset.clip_seconds ({self.dataset.clip_seconds})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _songs_suffice(self) -> Self:
+        """Of the built-in band it is known how many songs there are, and how long they last."""
+        if self.dataset.source != "builtin":
+            return self
+        n_tracks, seconds = self.dataset.builtin.n_tracks, self.dataset.clip_seconds
+        needed = self.dataset.min_clips
+        if n_tracks < needed:
+            raise ValueError(
+                f"dataset.builtin.n_tracks is {n_tracks}; it must be at least dataset.min_clips "
+                f"({needed}), as each track is one clip"
+            )
+        if self.split.by != "time":
+            if n_tracks < 3:
+                raise ValueError(
+                    f"dataset.builtin.n_tracks is {n_tracks}; with split.by: {self.split.by} it "
+                    "must be at least 3, one for each part"
+                )
+            return self
+        fractions = {
+            "validation": self.split.validation_fraction, "test": self.split.test_fraction,
+        }  # fmt: skip
+        window_seconds = self.window_samples / self.dataset.sample_rate_hz
+        wanted = {
+            ("validation", "pairs.window_frames"): window_seconds,
+            ("test", "pairs.window_frames"): window_seconds,
+            (self.generate.prompts_from, "generate.prompt_seconds"): self.generate.prompt_seconds,
+            (self.generate.prompts_from, "a window of evaluate"): WINDOW_SECONDS,
+        }
+        for (part, key), least in wanted.items():
+            if fractions[part] * seconds < least:
+                raise ValueError(
+                    f"split.{part}_fraction is {fractions[part]}; with split.by: time it gives "
+                    f"{fractions[part] * seconds:.2f} s of each song (dataset.clip_seconds: "
+                    f"{seconds}); it must give at least {least:.2f} s ({key})"
+                )
+        left = seconds * (1 - sum(fractions.values())) - 3 * self.split.guard_seconds
+        if left < 2 * window_seconds:
+            raise ValueError(
+                f"split.guard_seconds is {self.split.guard_seconds}; with split.by: time it leaves "
+                f"{max(left, 0):.2f} s of each song (dataset.clip_seconds: {seconds}) to train on; "
+                f"it must leave at least {2 * window_seconds:.2f} s (pairs.window_frames)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _evaluation_has_windows(self) -> Self:
+        """The stages reference and evaluate compare windows of real and of generated audio."""
+        for key, seconds in (
+            ("dataset.clip_seconds", self.dataset.clip_seconds),
+            ("generate.seconds", self.generate.seconds),
+        ):
+            if seconds < WINDOW_SECONDS:
+                raise ValueError(
+                    f"{key} is {seconds}; it must be at least {WINDOW_SECONDS} s, the length of "
+                    "the windows that evaluate.n_windows counts"
+                )
         return self

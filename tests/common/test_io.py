@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from math import nan
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import (
+    check_sums,
     folder_written_aside,
     read_array,
     read_arrays,
@@ -19,6 +21,7 @@ from soundloom.common.io import (
     write_arrays,
     write_json,
     write_rows,
+    write_sums,
     write_text,
     written_aside,
 )
@@ -120,3 +123,43 @@ def test_named_arrays(tmp_path: Path) -> None:
         read_arrays(path)
     with pytest.raises(SoundloomError, match="no such file"):
         read_arrays(tmp_path / "none.npz")
+
+
+def test_arrays_of_other_shapes_are_named_and_not_read(tmp_path: Path) -> None:
+    path, shapes = tmp_path / "a.npz", {"one": (3,), "two": (2, 2)}
+    arrays: dict[str, np.ndarray] = {"one": np.zeros(3, np.float32), "two": np.ones((2, 2))}
+    write_arrays(path, arrays)
+    assert list(read_arrays(path, shapes)) == ["one", "two"]
+    wrong: list[tuple[dict[str, np.ndarray], str]] = [
+        ({"two": np.ones((2, 1))}, r"two has shape \(2, 1\) of float64; it must be \(2, 2\) of"),
+        ({"one": np.zeros(3, int)}, r"one has shape \(3,\) of int64"),
+        ({"one": np.array([0.0, np.nan, 0.0])}, "one holds NaN or infinity"),
+        ({"three": np.zeros(3)}, "they must be one, two"),
+    ]
+    for changes, error in wrong:
+        write_arrays(path, {**arrays, **changes})
+        with pytest.raises(SoundloomError, match=rf"a\.npz: not a \.npz of arrays: {error}"):
+            read_arrays(path, shapes)
+    # A few bytes that claim to hold forty terabytes.
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**7, 10**6)}
+    with zipfile.ZipFile(path, "w") as archive, archive.open("one.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(SoundloomError, match=r"one has shape \(10000000, 1000000\)"):
+        read_arrays(path, {"one": (3,)})
+
+
+def test_sums_tell_which_file_is_not_as_it_was(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    write_sums(tmp_path)
+    listed = (tmp_path / "SHA256SUMS").read_text()
+    of_a = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"  # the sum of "a"
+    assert listed.splitlines()[0] == f"{of_a}  a"
+    check_sums(tmp_path, ("a", "b"))
+    (tmp_path / "b").write_text("a")
+    check_sums(tmp_path, ("a",))
+    with pytest.raises(SoundloomError, match=r"/b: damaged, or not from here: its SHA-256 is not"):
+        check_sums(tmp_path, ("a", "b"))
+    (tmp_path / "b").unlink()
+    with pytest.raises(SoundloomError, match=r"/b: no such file; `dvc repro` makes it"):
+        check_sums(tmp_path, ("a", "b"))

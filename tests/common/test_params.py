@@ -52,6 +52,9 @@ def test_values_are_those_of_yaml_1_2(text: str, value: object) -> None:
         ("a: 1\n---\nb: 2\n", r"expected a single document .*another document \(line 2\)"),
         ("a: !!python/object:os.system 1\n", "could not determine a constructor for the tag"),
         ("a: \0\n", "special characters are not allowed"),
+        (f"a: {'9' * 5000}\n", "Exceeds the limit"),
+        ("a: 2026-13-45\n", "month must be in"),
+        ("a: " + "[" * 5000, "recursion"),
     ],
 )
 def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -94,7 +97,12 @@ def test_a_section_is_read_whatever_the_others_hold(tmp_path: Path) -> None:
         ),
         ({"baking": {"minutes": float("inf"), "loaves": 2}}, r"baking\.minutes is inf; .*finite"),
         ({"baking": {}}, r"baking\.minutes is missing; baking\.loaves is missing$"),
-        ({"baking": None}, r"baking is None; it must be"),
+        ({"baking": None}, r"baking is None; it must be a section of keys"),
+        (
+            {"baking": {"minutes": "x" * 10**6, "loaves": 2}},
+            r"minutes is '[x.]{70,90}'; it must be",
+        ),
+        ({"baking": {"minutes": 10**5000, "loaves": 2}}, r"minutes is a number of thousands of"),
         ({"eating": {}}, r"^params\.yaml: baking is missing$"),
         (["baking"], r"^params\.yaml: it must hold sections of keys$"),
         (None, r"^params\.yaml: it must hold sections of keys$"),

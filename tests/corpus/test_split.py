@@ -114,6 +114,14 @@ def test_too_few_to_keep_apart() -> None:
         split_clips(make_clips(2), split_config(by="recording", test_fraction=0.1), 0)
 
 
+def test_recordings_too_short_for_every_part() -> None:
+    config = split_config(by="time", guard_seconds=60.0)
+    with pytest.raises(
+        SoundloomError, match=r"split\.guard_seconds is 60\.0; .* leave the train part"
+    ):
+        split_clips(make_clips(4), config, 60 * RATE_HZ)
+
+
 def test_unknown_artists_cannot_be_kept_apart() -> None:
     (first, *others) = make_clips(5)
     nameless = Clip(**{**first.__dict__, "artist": None})

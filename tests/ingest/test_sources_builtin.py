@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
-from params import small_config
+from params import small_params
 from soundloom.band.lineup import BANDS
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.sources.builtin import recordings
@@ -21,7 +21,7 @@ def dataset(n_tracks: int, seed: int = 0, clip_seconds: float = 5.0) -> DatasetC
         "dataset.clip_seconds": clip_seconds,
         "dataset.min_clip_seconds": 1.0,
     }
-    return small_config(changes).dataset
+    return DatasetConfig.parse(small_params(changes), "tests/params.yaml")
 
 
 def test_the_shipped_corpus() -> None:

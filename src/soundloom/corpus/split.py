@@ -51,11 +51,20 @@ def parse_segment_name(name: str) -> tuple[str, int]:
 def split_clips(clips: Sequence[Clip], config: SplitConfig, guard_samples: int) -> list[Segment]:
     """Give every part its share of the corpus, seeded by ``config.seed``.
 
-    Raises :class:`SoundloomError` when there are too few artists or recordings to keep apart.
+    Raises :class:`SoundloomError` when there are too few artists or recordings to keep apart, or
+    recordings too short for every part to have audio of them.
     """
-    if config.by == "time":
-        return _split_by_time(clips, config, guard_samples)
-    return _split_by_group(clips, config)
+    if config.by != "time":
+        return _split_by_group(clips, config)
+    segments = _split_by_time(clips, config, guard_samples)
+    for part in PARTS:
+        if not any(segment.part == part for segment in segments):
+            raise SoundloomError(
+                f"split.guard_seconds is {config.guard_seconds}; with split.by: time, "
+                f"validation_fraction {config.validation_fraction} and test_fraction "
+                f"{config.test_fraction}, no recording is long enough to leave the {part} part any"
+            )
+    return segments
 
 
 def _split_by_group(clips: Sequence[Clip], config: SplitConfig) -> list[Segment]:

@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from soundloom.common.evenly import evenly_spaced
-from soundloom.evaluation.config import EvaluateConfig
+from soundloom.evaluation.config import WINDOW_SECONDS, EvaluateConfig
 from soundloom.evaluation.features import RecordingFeatures
 from soundloom.evaluation.metrics.distances import (
     bootstrap_interval,
@@ -35,7 +35,6 @@ from soundloom.evaluation.metrics.novelty import (
     nearest_passages,
 )
 from soundloom.evaluation.metrics.stability import END_SECONDS
-from soundloom.evaluation.tagger import WINDOW_SECONDS
 
 # What a group's ``distance`` and ``ratio`` are the mean of, by ``group/name``. Any other descriptor
 # is reported beside them and does not count, so that figures stay comparable with older ones.

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from soundloom.common.params import Section, Seed, Threads
 
+WINDOW_SECONDS = 3.0
+"""Length of the windows that the tagger tags, and that sets of recordings are compared by."""
+
 
 class EvaluateConfig(Section):
     """``evaluate``: generated audio, real audio and controls, measured alike."""

@@ -15,11 +15,12 @@ from tqdm import tqdm
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.parallel import each
+from soundloom.evaluation.config import WINDOW_SECONDS
 from soundloom.evaluation.metrics import dynamics, rhythm, tonality
 from soundloom.evaluation.metrics.distances import tag_profile
 from soundloom.evaluation.metrics.log_mel import log_mel
 from soundloom.evaluation.metrics.stability import describe_recording
-from soundloom.evaluation.tagger import TAGS, WINDOW_SECONDS, Tagger
+from soundloom.evaluation.tagger import TAGS, Tagger
 
 # Descriptors are taken of pieces this long, so that long and short recordings compare.
 PIECE_SECONDS = 10.0

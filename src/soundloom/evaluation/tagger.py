@@ -18,12 +18,12 @@ import numpy as np
 
 from soundloom.audio.samples import resample
 from soundloom.common.errors import SoundloomError
+from soundloom.evaluation.config import WINDOW_SECONDS
 
 # What the network was trained on; see configuration.py of the package musicnn.
 SAMPLE_RATE_HZ = 16_000
 N_FFT, HOP_SAMPLES, N_MELS = 512, 256, 96
 WINDOW_FRAMES = 187
-WINDOW_SECONDS = 3.0
 TAGS = (
     "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
     "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock",

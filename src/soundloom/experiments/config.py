@@ -14,4 +14,4 @@ class TrackConfig(Section):
 
     key = "track"
 
-    experiment: Annotated[str, Field(min_length=1, max_length=200)]
+    experiment: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]

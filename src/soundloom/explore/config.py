@@ -15,8 +15,8 @@ class ExploreConfig(Section):
     key = "explore"
 
     n_clips: Annotated[int, Field(ge=1, le=50)]
-    zoom_start_sample: Annotated[int, Field(ge=0)]
-    zoom_end_sample: Annotated[int, Field(ge=1)]
+    zoom_start_sample: Annotated[int, Field(ge=0, le=57_600_000)]
+    zoom_end_sample: Annotated[int, Field(ge=1, le=57_600_000)]
     rolloff_fraction: Annotated[float, Field(ge=0.01, le=0.99)]
     resample_rate_hz: Annotated[int, Field(ge=1000, le=96000)]
 

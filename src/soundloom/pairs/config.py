@@ -15,5 +15,5 @@ class PairsConfig(Section):
     key = "pairs"
 
     window_frames: Annotated[int, Field(ge=2, le=4096)]
-    step_frames: Annotated[int, Field(ge=1)]
+    step_frames: Annotated[int, Field(ge=1, le=1_000_000)]
     format: Literal["npy", "tfrecord"]

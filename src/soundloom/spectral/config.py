@@ -17,7 +17,7 @@ class SpectrogramConfig(Section):
 
     kind: Literal["mel", "stft"]
     n_fft: Annotated[int, Field(ge=64, le=16384)]
-    hop_samples: Annotated[int, Field(ge=1)]
+    hop_samples: Annotated[int, Field(ge=1, le=8192)]
     n_mels: Annotated[int, Field(ge=8, le=1024)]
     amplitude: Literal["db", "log1p"]
     range_db: Annotated[float, Field(ge=20, le=160)]
