@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from generated_project import HOSTILE_NAMES
 from page_server import environment
 from soundloom.common.errors import SoundloomError
 from soundloom.experiments.store import RunStore
@@ -52,6 +53,25 @@ def test_everything_reads_back(store: RunStore, variant: Variant, tmp_path: Path
     files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     assert files == {"sample_00.wav", "prompts/sample_00.wav"}
     assert (folder / "sample_00.wav").read_text() == "file of ''"
+
+
+def test_a_variant_may_be_of_anything_whatever_it_is_called(
+    store: RunStore, variant: Variant, tmp_path: Path
+) -> None:
+    """Names reach MLflow in parameters and names of runs; the files of a variant have its own."""
+    names = {str(number): name for number, name in enumerate(HOSTILE_NAMES)}
+    files = {name: tmp_path / name for name in ("-rf.py", ".hidden", "it's 🎸.py")}
+    for name, file in files.items():
+        file.write_text(name, encoding="utf-8")
+    description = replace(variant.description, name=" ".join(names.values()), params=names)
+    of_files = tuple(("code/src", file) for file in files.values())
+    run_id = store.record(replace(variant, description=description, artifacts=of_files))
+    assert store.client.get_run(run_id).data.params == names
+    folder = tmp_path / "fetched"
+    folder.mkdir()
+    store.fetch(run_id, folder)
+    for name in files:
+        assert (folder / "code/src" / name).read_text(encoding="utf-8") == name
 
 
 def test_artifacts_are_under_the_root_wherever_the_stage_runs(

@@ -17,6 +17,20 @@ from soundloom.figures.spectrograms import draw_frames
 
 HOSTILE_NAME = '<script>alert(1)</script> & "it\'s" {{ 7 * 7 }}'
 LONG_NAME = "my" + 40 * "_long" + "_riff.wav"
+# Whatever a recording may be called: 255 bytes are the most that file systems allow.
+HOSTILE_NAMES = (
+    HOSTILE_NAME,
+    "</title></script><img src=x onerror=alert(1)>",
+    "javascript:alert(1)//\" onmouseover='alert(1)",
+    "two\nlines\tand\rthree",
+    "🎸 名前 – Motörhead",
+    85 * "名",
+    "100%25 #1?a=b&c=d;",
+    "-rf",
+    ".hidden",
+    "{{ 7 * 7 }}{% raw %}&lt;b&gt;",
+    "\u202egnp.exe\x1b[31m",
+)
 LONG_LICENCE = "CC BY-SA 3.0\n\nYou are free to <share>."
 
 # Seconds of every sound, in the order of the page.

@@ -21,7 +21,7 @@ import numpy as np
 
 from params import small_config
 from recordings import music
-from small_models import RATE_HZ, built, model_config, small_codec, trained_once
+from small_models import RATE_HZ, built, model_config, small_codec, trained_once, whole_config
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import SUMS_FILE, write_sums
 
@@ -39,7 +39,7 @@ def folders() -> dict[str, Path]:
 
     made = Path(tempfile.mkdtemp(prefix="soundloom-models-"))
     wider = model_config("density", backbone__units=25, latents__n_latents=11)
-    models = {name: (trained_once(name)[0], model_config(name)) for name in NAMES}
+    models = {name: (trained_once(name)[0], whole_config(name)) for name in NAMES}
     for name, (model, config) in {**models, "wider": (built(wider), wider)}.items():
         (made / name).mkdir()
         save_generator(made / name, model, small_codec(), config)

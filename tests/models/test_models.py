@@ -200,7 +200,7 @@ def test_training_twice_gives_the_same_bytes(fitted: Fitted, tmp_path: Path) -> 
 
 def test_the_shapes_of_arrays_are_as_declared(fitted: Fitted) -> None:
     name, model, _ = fitted
-    declared = type(model).shapes(model_config(name), N_BINS)
+    declared = type(model).shapes(whole_config(name), N_BINS)
     assert {key: array.shape for key, array in model.arrays().items()} == declared
 
 

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +12,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from generated_project import HISTORY, HOSTILE_NAME, SECONDS, add_evaluation, make_project
+from generated_project import (
+    HISTORY,
+    HOSTILE_NAME,
+    HOSTILE_NAMES,
+    LONG_NAME,
+    SECONDS,
+    add_evaluation,
+    make_project,
+)
 from params import small_config
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_json, write_json
@@ -113,6 +123,28 @@ def test_names_and_licences_are_text_whatever_they_hold(page: Reader) -> None:
     assert f"{HOSTILE_NAME} (Ann <b>)" in page.text
     assert "You are free to <share>." in page.text
     assert "1 recording under CC BY-SA 3.0" in page.text
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_recording_may_have_any_name(
+    name: str, page: Reader, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = page
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for file in ("data/raw/manifest.json", "data/generated/generated.json"):
+        # One name stands for all recordings, artists and licences.
+        document = json.dumps(read_json(tmp_path / file))
+        for known in (HOSTILE_NAME, LONG_NAME, "track_02", "Ann <b>"):
+            document = document.replace(json.dumps(known), json.dumps(name))
+        write_json(tmp_path / file, json.loads(document))
+    stage.main()
+    page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+    shown = " ".join(name.split())
+    assert page.text.count(f"after {shown}") == 2
+    assert f"{shown} ({shown})" in page.text
+    # Nothing of it is taken for anything but text, and no sound has gone.
+    assert page.elements == before.elements
 
 
 def test_the_page_says_what_it_is_of(page: Reader) -> None:
