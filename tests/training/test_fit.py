@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from small_models import N_BINS, batches, built, train_config, trained
+from small_models import N_BINS, batches, built, model_config, train_config, trained
 
 pytestmark = pytest.mark.slow
 
@@ -16,6 +18,14 @@ def test_optimizers_descend(optimizer: str, rate: float) -> None:
     model, history = trained(built("density"), config)
     assert history[-1]["loss"] < history[0]["loss"] - 0.05
     assert type(model.network.optimizer).__name__.lower() == optimizer
+
+
+@pytest.mark.parametrize("changes", [{"backbone__units": 1}, {"conditioning": []}])
+def test_muon_trains_matrices_that_are_none(changes: dict[str, Any]) -> None:
+    """Of one column, and of no row."""
+    config = train_config(epochs=1, optimizer="muon")
+    _, history = trained(built(model_config("density", **changes)), config)
+    assert np.isfinite(history[-1]["val_loss"])
 
 
 def test_another_seed_gives_another_training() -> None:

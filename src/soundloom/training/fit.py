@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,7 +37,7 @@ def train(
     a busier machine.
     """
     model.network.compile(
-        optimizer=_optimizer(config, len(train_batches)),
+        optimizer=_optimizer(config, len(train_batches), model.network),
         loss=_ModelLoss(model),
     )
     # Or TensorFlow would trace the step twice, the first time to make what the optimizer keeps.
@@ -65,12 +66,24 @@ def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
     return min(history, key=lambda row: row["val_loss"])
 
 
-def _optimizer(config: TrainConfig, n_batches: int) -> keras.optimizers.Optimizer:
+def _optimizer(
+    config: TrainConfig, n_batches: int, network: keras.Model
+) -> keras.optimizers.Optimizer:
     """Adam (Kingma & Ba 2015) or Muon (Jordan et al. 2024, scaled as in arXiv 2502.16982)."""
     learning_rate = _learning_rate(config, n_batches)
     if config.optimizer == "muon":
+        # A matrix of one row or column, or of none, has no directions to make orthogonal.
+        too_thin = [
+            f"^{re.escape(weight.path)}$"
+            for weight in network.trainable_variables
+            if min(weight.shape, default=0) < 2
+        ]
         return keras.optimizers.Muon(
-            learning_rate, weight_decay=0.0, adam_weight_decay=0.0, global_clipnorm=1.0
+            learning_rate,
+            weight_decay=0.0,
+            adam_weight_decay=0.0,
+            global_clipnorm=1.0,
+            exclude_layers=too_thin,
         )
     return keras.optimizers.Adam(learning_rate, global_clipnorm=1.0)
 

@@ -217,6 +217,13 @@ def test_repeated_clips_do_not_lift_the_interval(distance: Distance) -> None:
     assert low < figure < high
 
 
+def test_an_interval_of_clips_of_a_single_window() -> None:
+    """Every other resample holds one clip twice: it has no bandwidth, and does not count."""
+    reference, sample = (list(gaussian(2, 3, seed)[:, None]) for seed in (0, 1))
+    low, high = bootstrap_interval(reference, sample, kernel_distance, 20, np.random.default_rng(0))
+    assert np.isfinite([low, high]).all()
+
+
 def test_an_interval_needs_clips() -> None:
     clip = [gaussian(5, 2, 0)]
     with pytest.raises(SoundloomError, match="2 clips a side; got 1 and 2"):

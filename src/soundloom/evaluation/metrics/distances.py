@@ -6,6 +6,7 @@ Every set is ``(n_windows, size)``, one row a window. All is computed in float64
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon, pdist
@@ -112,18 +113,22 @@ def bootstrap_interval(
     0, where the sets are equal. It says how far the figure would scatter had other recordings been
     drawn, and takes no bias away that the figure itself has.
 
-    Returns ``(low, high)``. Raises :class:`SoundloomError` when a side has fewer than 2 clips.
+    Resamples whose windows are too much alike for the statistic are left out. Returns ``(low,
+    high)``. Raises :class:`SoundloomError` when a side has fewer than 2 clips.
     """
     if min(len(reference), len(sample)) < 2:
         raise SoundloomError(
             f"an interval needs 2 clips a side; got {len(reference)} and {len(sample)}"
         )
-    resampled = np.array(
-        [
-            statistic(_bootstrap_sample(reference, rng), _bootstrap_sample(sample, rng))
-            for _ in range(n_resamples)
-        ]
-    )
+    found = []
+    for _ in range(n_resamples):
+        sets = _bootstrap_sample(reference, rng), _bootstrap_sample(sample, rng)
+        # Of few clips of a window or two, the same may be drawn again and again: it has none.
+        with suppress(SoundloomError):
+            found.append(statistic(*sets))
+    if not found:
+        raise SoundloomError("no resample of the clips has enough that differ; use more windows")
+    resampled = np.array(found)
     centre = statistic(np.concatenate(reference), np.concatenate(sample))
     tail = 50.0 * (1.0 - level)
     low, high = np.percentile(resampled, [tail, 100.0 - tail]) - resampled.mean() + centre
