@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from recordings import music
 from soundloom.band.mix import perform
+from soundloom.common.as_asked_for import AsAskedFor
 from soundloom.common.errors import SoundloomError
 from soundloom.evaluation.comparison import COUNTED, STABILITY_HOP_SECONDS, Comparison
 from soundloom.evaluation.config import EvaluateConfig
@@ -176,6 +178,26 @@ def test_a_continuation_that_falls_apart_is_caught_by_its_ends(
     assert fallen["fad_ratio"] > 1.5 * steady["fad_ratio"]
     assert fallen["flatness_ratio"] > 2 * steady["flatness_ratio"]
     assert stability(whole[: 20 * RATE_HZ]) == {}
+
+
+def test_recordings_are_held_a_few_at_a_time(songs: list[np.ndarray], tagger: Tagger) -> None:
+    held: set[str] = set()
+    most = 0
+
+    def read(name: str) -> np.ndarray:
+        nonlocal most
+        samples = songs[int(name)][: 4 * RATE_HZ].copy()
+        held.add(name)
+        most = max(most, len(held))
+        weakref.finalize(samples, held.discard, name)
+        return samples
+
+    names = [str(number) for number in range(8)]
+    features = extract_features(
+        AsAskedFor(names, read), RATE_HZ, tagger, hop_seconds=3.0, threads=1
+    )
+    assert [recording.name for recording in features] == names
+    assert most <= 4  # of two groups of two, at the change from one to the next
 
 
 def test_the_nearest_passage_is_found_where_it_was_taken(

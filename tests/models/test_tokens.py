@@ -31,6 +31,12 @@ def expected_codes(windows: np.ndarray, model: Any, tokens: ModuleType) -> np.nd
     return tokens.quantise(normalised * pca.stds, model.arrays()["codebooks"])
 
 
+@pytest.mark.parametrize("n", [1, 3, 7, 1000])
+def test_every_nth_row_of_batches_is_that_of_all_together(n: int, tokens: ModuleType) -> None:
+    batches_of = np.split(POINTS, [1, 5, 5, 700, 2999])
+    np.testing.assert_array_equal(tokens.every_nth(batches_of, n), POINTS[::n])
+
+
 def test_targets_are_the_steps_after_the_inputs(model: Any, tokens: ModuleType) -> None:
     windows = frames()[None, :33]
     example = model.example(windows)
