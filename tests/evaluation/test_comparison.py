@@ -12,8 +12,8 @@ import pytest
 
 from recordings import music
 from soundloom.band.mix import perform
-from soundloom.common.as_asked_for import AsAskedFor
 from soundloom.common.errors import SoundloomError
+from soundloom.common.lazy import LazyMapping
 from soundloom.evaluation.comparison import COUNTED, STABILITY_HOP_SECONDS, Comparison
 from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.controls import noise_like, prompt_loop, splice
@@ -194,7 +194,7 @@ def test_recordings_are_held_a_few_at_a_time(songs: list[np.ndarray], tagger: Ta
 
     names = [str(number) for number in range(8)]
     features = extract_features(
-        AsAskedFor(names, read), RATE_HZ, tagger, hop_seconds=3.0, threads=1
+        LazyMapping(names, read), RATE_HZ, tagger, hop_seconds=3.0, threads=1
     )
     assert [recording.name for recording in features] == names
     assert most <= 4  # of two groups of two, at the change from one to the next

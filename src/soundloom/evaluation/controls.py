@@ -13,7 +13,7 @@ import numpy as np
 
 from soundloom.audio.samples import limited
 from soundloom.band.mix import perform
-from soundloom.common.as_asked_for import AsAskedFor
+from soundloom.common.lazy import LazyMapping
 from soundloom.common.parallel import each
 from soundloom.spectral.codec import FrameCodec
 
@@ -65,7 +65,7 @@ def make_controls(
     prompts = [samples[:n_prompt] for samples in chosen]
     in_parallel = partial(each, desc="controls", jobs=jobs)
 
-    yield "resynthesised", AsAskedFor(names, lambda name: resynthesised(codec, held_out[name]))
+    yield "resynthesised", LazyMapping(names, lambda name: resynthesised(codec, held_out[name]))
     yield "splice", _numbered(splice(training, n_samples, rate_hz, rng) for _ in chosen)
     yield "prompt_loop", _numbered(prompt_loop(prompt, n_samples, rate_hz) for prompt in prompts)
     if with_band:

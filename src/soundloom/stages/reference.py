@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from soundloom.audio.files import read_audio
-from soundloom.common.as_asked_for import AsAskedFor
 from soundloom.common.io import folder_written_aside, write_arrays, write_json
 from soundloom.common.keras_setup import start_keras
+from soundloom.common.lazy import LazyMapping
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
 from soundloom.corpus.config import HeldOutConfig
 from soundloom.corpus.files import read_manifest, read_split
@@ -97,4 +97,4 @@ def part_audio(manifest: Manifest, part: Part) -> Mapping[str, np.ndarray]:
         samples = read_audio(RAW_FOLDER / clips[segment.clip].file, manifest.sample_rate_hz)
         return samples[segment.start_sample : segment.end_sample]
 
-    return AsAskedFor(list(segments), read)
+    return LazyMapping(list(segments), read)

@@ -1,4 +1,4 @@
-"""Things by name that are read or made when asked for, so that no more are held than are in use."""
+"""Things by name that are read or made when asked for: no more are held than are in use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 Thing = TypeVar("Thing")
 
 
-class AsAskedFor(Mapping[str, Thing]):
+class LazyMapping(Mapping[str, Thing]):
     """``make(name)`` for each of ``names``, anew whenever it is asked for: none is kept."""
 
     def __init__(self, names: Sequence[str], make: Callable[[str], Thing]):

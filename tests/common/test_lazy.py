@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soundloom.common.as_asked_for import AsAskedFor
+from soundloom.common.lazy import LazyMapping
 
 
 def test_each_is_made_when_asked_for_and_at_no_other_time() -> None:
@@ -14,7 +14,7 @@ def test_each_is_made_when_asked_for_and_at_no_other_time() -> None:
         asked.append(name)
         return len(name)
 
-    lengths = AsAskedFor(["one", "three"], make)
+    lengths = LazyMapping(["one", "three"], make)
     assert (len(lengths), list(lengths), "three" in list(lengths)) == (2, ["one", "three"], True)
     assert asked == []
     assert lengths["three"] == 5
