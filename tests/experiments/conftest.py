@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from projects import ODD_NAME
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import Dataset, Description, Variant
 
@@ -13,7 +14,7 @@ from soundloom.experiments.variant import Dataset, Description, Variant
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository's root, whose store is made once; each test has its own experiment in it."""
-    folder = tmp_path_factory.mktemp("store") / "a rôot with spaces"
+    folder = tmp_path_factory.mktemp("store") / ODD_NAME
     folder.mkdir()
     return folder
 

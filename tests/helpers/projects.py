@@ -16,6 +16,9 @@ import yaml
 from params import REPOSITORY, write_params
 from soundloom.common.params import flattened, read_params, with_keys
 
+# A folder's name: what an address, a shell or a Makefile may take for something else.
+ODD_NAME = "100%25 what? C#; it's $HOME & Música"
+
 
 class Project:
     """A copy of the working tree, committed, without outputs."""

@@ -123,4 +123,4 @@ def test_restoring_says_what_is_missing_and_touches_nothing(
     with pytest.raises(SystemExit):
         main(["restore", "0" * 32])
     printed = capsys.readouterr().err
-    assert printed.startswith(f"soundloom: error: run '{'0' * 32}' is not in sqlite:///")
+    assert printed.startswith(f"soundloom: error: run '{'0' * 32}' is not in sqlite")

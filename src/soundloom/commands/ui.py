@@ -63,6 +63,7 @@ def serve_page(
     and when the server ends by itself.
     """
     port = _free_port(host, port)
+    from soundloom.experiments.places import artifacts_uri
     from soundloom.experiments.store import RunStore
 
     store = RunStore(root, experiment)
@@ -79,7 +80,7 @@ def serve_page(
         *("--backend-store-uri", store.uri),
         # Named only so that the server does not warn that it is not.
         *("--registry-store-uri", store.uri),
-        *("--default-artifact-root", (root / "mlartifacts").as_uri()),
+        *("--default-artifact-root", artifacts_uri(root)),
     ]
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     try:

@@ -1,7 +1,8 @@
 """The runs in MLflow: one for each variant, found by fingerprint or parameters, written whole.
 
 The store is ``mlflow.db`` and ``mlartifacts/`` in the main repository, also when a variant was made
-in one of DVC's temporary workspaces; ``MLFLOW_TRACKING_URI`` names another.
+in one of DVC's temporary workspaces, and after the repository was moved or copied;
+``MLFLOW_TRACKING_URI`` names another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -30,6 +32,7 @@ from soundloom.experiments.live_run import (
     metric,
 )
 from soundloom.experiments.mlflow_setup import set_up_mlflow
+from soundloom.experiments.places import artifacts_uri, bring_along, local_folder, own_uri
 from soundloom.experiments.variant import Dataset, Description, Variant
 
 FINGERPRINT_TAG = "soundloom.fingerprint"
@@ -52,13 +55,15 @@ class RunStore:
         """Open the store of the repository at ``root``, creating store and experiment at need.
 
         Raises :class:`SoundloomError` when the store cannot be opened, is of another version of
-        MLflow or a server that does not answer, and when the experiment was deleted.
+        MLflow or a server that does not answer, and when the experiment was deleted or keeps its
+        files outside the project.
         """
         set_up_mlflow()
         from mlflow import MlflowClient
 
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}"
-        local = self.uri.startswith("sqlite:")
+        named = os.environ.get("MLFLOW_TRACKING_URI")
+        self.uri = named or own_uri(root)
+        local = self.uri.startswith("sqlite")
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root / ".dvc" / "tmp" / "mlflow.lock")
         # Processes that create one database at once would each run its migrations.
@@ -66,8 +71,10 @@ class RunStore:
             if local:
                 _check_database(self.uri)
             # Absolute: MLflow's default is relative to whichever process is the first.
-            location = (root / "mlartifacts").as_uri() if local else None
+            location = artifacts_uri(root) if local else None
             try:
+                if not named:
+                    bring_along(root)
                 self.client = MlflowClient(self.uri)
                 found = self.client.get_experiment_by_name(experiment)
                 self.experiment_id = (
@@ -83,6 +90,8 @@ class RunStore:
                 f"another, or restore it: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} "
                 f"mlflow experiments restore --experiment-id {found.experiment_id}"
             )
+        if found is not None and local:
+            _check_place(found, None if named else root)
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
@@ -111,13 +120,19 @@ class RunStore:
         from mlflow.exceptions import MlflowException
 
         try:
-            tags: Mapping[str, str] = self.client.get_run(run_id).data.tags
+            run = self.client.get_run(run_id)
         except MlflowException:
             raise SoundloomError(f"run {run_id!r} is not in {self.uri}") from None
-        if FINGERPRINT_TAG not in tags:
+        if FINGERPRINT_TAG not in run.data.tags:
             raise SoundloomError(f"run {run_id!r} holds no finished variant")
         self.client.download_artifacts(run_id, "", str(folder))
-        return tags
+        if not any(folder.iterdir()):
+            place = run.info.artifact_uri
+            raise SoundloomError(
+                f"run {run_id!r} is in {self.uri}, but its files are not in "
+                f"{local_folder(place) or place}; mlartifacts/ belongs beside mlflow.db, put it back"
+            )
+        return run.data.tags
 
     def start_live(self, description: Description) -> LiveRun:
         """Start a run for a training that begins in the working directory.
@@ -243,6 +258,19 @@ class RunStore:
 def _quotable(value: str) -> str:
     """A tag's value as a search can name it: MLflow's filters cannot escape quotes."""
     return value.replace("'", "_").replace('"', "_")
+
+
+def _check_place(experiment: Any, root: Path | None) -> None:
+    """Refuse an experiment whose files would be written where the project is not.
+
+    Its place may be anywhere in a store that the user named (``root`` is None), but must be there.
+    """
+    folder = local_folder(experiment.artifact_location)
+    if folder and not (folder.is_relative_to(root) if root else folder.parent.is_dir()):
+        raise SoundloomError(
+            f"track.experiment is {experiment.name!r}, whose files are kept in {folder}, "
+            f"{'outside this project' if root else 'which is gone'}; name another"
+        )
 
 
 def _explained(error: Exception, uri: str) -> str:
