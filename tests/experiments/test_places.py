@@ -56,7 +56,7 @@ def test_a_moved_project_finds_its_files_again(
 def test_a_copy_leaves_the_original_alone(
     recorded: tuple[Path, str, str], variant: Variant, tmp_path: Path
 ) -> None:
-    root, experiment, run_id = recorded
+    root, experiment, _ = recorded
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}

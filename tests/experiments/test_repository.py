@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from soundloom.experiments.repository import head, is_dirty, refusal
+from soundloom.common.errors import SoundloomError
+from soundloom.experiments.repository import command, head, is_dirty, refusal
+from soundloom.experiments.restore import restore
+from soundloom.experiments.store import RunStore
+from soundloom.experiments.study import Study, run
 from soundloom.experiments.variant import describe
 
 
@@ -20,8 +25,8 @@ def repository(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = "dataset: {source: builtin, genre: rock}\n" if name == "params.yaml" else "{}\n"
         (project / name).write_text(text, encoding="utf-8")
     identity = ("-c", "user.email=test@example.org", "-c", "user.name=test")
-    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "first")):
-        subprocess.run(["git", *command], check=True)
+    for step in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "first")):
+        subprocess.run(["git", *step], check=True)
     return project
 
 
@@ -52,6 +57,24 @@ def test_a_repository_of_another_user_is_told_with_gits_own_remedy(
     (line,) = capsys.readouterr().err.splitlines()
     assert "the commit is not recorded" in line
     assert f"git config --global --add safe.directory {repository}" in line
+
+
+@pytest.mark.usefixtures("repository")
+def test_what_must_have_the_commit_does_not_begin_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    remedy = "git config --global --add safe.directory"
+    with pytest.raises(SoundloomError, match=remedy):
+        restore(cast(RunStore, None), "0" * 32)
+    with pytest.raises(SoundloomError, match=remedy):
+        run(cast(Study, None))
+
+
+def test_what_a_program_complains_of_is_told_and_not_how_it_ends() -> None:
+    said = "ERROR: no such\nstage\n\nHaving any troubles? Hit us up"
+    with pytest.raises(SoundloomError, match=r"^sh -c failed: ERROR: no such stage$"):
+        command("sh", "-c", f"echo '{said}' >&2; exit 255")
+    with pytest.raises(SoundloomError, match=r"^sh -c failed: exit status 3$"):
+        command("sh", "-c", "exit 3")
 
 
 def test_outside_a_repository_nothing_is_said(

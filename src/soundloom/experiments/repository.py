@@ -51,9 +51,15 @@ def refusal() -> str | None:
         )
     except OSError:
         return None
-    if done.returncode == 0 or "dubious ownership" not in done.stderr:
+    if done.returncode == 0 or "safe.directory" not in done.stderr:
         return None
     return " ".join(done.stderr.split())
+
+
+def check_readable() -> None:
+    """Raise :class:`SoundloomError`, with git's own remedy, where git will not read here."""
+    if reason := refusal():
+        raise SoundloomError(f"git says: {reason}")
 
 
 def edited_files(folder: Path) -> list[Path]:
@@ -67,7 +73,8 @@ def edited_files(folder: Path) -> list[Path]:
 def command(program: str, *arguments: str) -> str:
     """Run a program that must succeed and return what it prints.
 
-    Raises :class:`SoundloomError` with the last line it printed when it fails or is not there.
+    Raises :class:`SoundloomError` with the first paragraph of its complaint when it fails, and when
+    it is not there.
     """
     line: Sequence[str] = (program, *arguments)
     try:
@@ -75,7 +82,8 @@ def command(program: str, *arguments: str) -> str:
     except OSError as error:
         raise SoundloomError(f"{program} cannot be run: {error.strerror}") from None
     if done.returncode != 0:
-        printed = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        reason = printed[-1] if printed else f"exit status {done.returncode}"
+        # DVC ends its own with where to ask for help, git with "Aborting".
+        complaint = (done.stderr.strip() or done.stdout.strip()).partition("\n\n")[0]
+        reason = " ".join(complaint.split()) or f"exit status {done.returncode}"
         raise SoundloomError(f"{' '.join(line[:2])} failed: {reason}")
     return done.stdout

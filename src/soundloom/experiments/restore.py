@@ -14,7 +14,13 @@ from typing import Any
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import METRICS_FOLDER, PARAMS_FILE
-from soundloom.experiments.repository import ask_git, command, head, is_dirty
+from soundloom.experiments.repository import (
+    ask_git,
+    check_readable,
+    command,
+    head,
+    is_dirty,
+)
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import LOCK_FILE, PIPELINE_FILE, TRACK_STAGE, read_lock
 
@@ -27,12 +33,15 @@ def restore(store: RunStore, run_id: str, *, rebuild: bool = False) -> str:
     Returns a text that says what was done.
 
     Raises :class:`SoundloomError`, the workspace unchanged, when the run is not a variant of this
-    repository or, unless ``rebuild``, when DVC's cache lacks an output.
+    repository or, unless ``rebuild``, when DVC's cache lacks an output; and when git will not read
+    the repository.
     """
+    check_readable()
     with tempfile.TemporaryDirectory() as name:
         fetched = Path(name)
         commit = store.fetch(run_id, fetched).get("git.commit")
         _check_commit(run_id, commit)
+        _check_files(run_id, fetched)
         outs = list(_outs(read_lock(fetched / LOCK_FILE)))
         cache = Path(command("dvc", "cache", "dir").strip()) / "files" / "md5"
         missing = [out for out in outs if not _is_cached(out["md5"], cache)]
@@ -62,6 +71,14 @@ def _check_commit(run_id: str, commit: str | None) -> None:
     if ask_git("cat-file", "-e", f"{commit}^{{commit}}") is None:
         raise SoundloomError(
             f"run {run_id} was made from commit {commit}, which is not in this repository"
+        )
+
+
+def _check_files(run_id: str, fetched: Path) -> None:
+    needed = (PARAMS_FILE, PIPELINE_FILE, LOCK_FILE, METRICS_FOLDER)
+    if lacking := [str(path) for path in needed if not (fetched / path).exists()]:
+        raise SoundloomError(
+            f"run {run_id} cannot be restored: its files in MLflow lack {', '.join(lacking)}"
         )
 
 

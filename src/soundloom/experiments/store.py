@@ -130,7 +130,7 @@ class RunStore:
             place = run.info.artifact_uri
             raise SoundloomError(
                 f"run {run_id!r} is in {self.uri}, but its files are not in "
-                f"{local_folder(place) or place}; mlartifacts/ belongs beside mlflow.db, put it back"
+                f"{local_folder(place) or place}; put back what belongs there"
             )
         return run.data.tags
 

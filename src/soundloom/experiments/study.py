@@ -20,7 +20,7 @@ from tqdm import tqdm
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, flattened, read_params, with_keys
 from soundloom.config import Config
-from soundloom.experiments.repository import command
+from soundloom.experiments.repository import check_readable, command
 from soundloom.experiments.store import FinishedRun, RunStore
 
 # Experiments of a study are named so, to tell them from the user's own.
@@ -80,9 +80,10 @@ def run(study: Study) -> None:
 
     What DVC has in its run-cache is restored, so a study run again takes seconds.
 
-    Raises :class:`SoundloomError` when DVC refuses a variant, or tasks of the user's own have not
-    ended.
+    Raises :class:`SoundloomError` when git will not read the repository, DVC refuses a variant, or
+    tasks of the user's own have not ended.
     """
+    check_readable()
     # DVC keeps an experiment as a git reference, whose name holds no spaces.
     names = {name: _PREFIX + re.sub(r"[^\w-]+", "-", name) for name in study.variants}
     before = _states()
