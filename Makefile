@@ -3,9 +3,13 @@
 # Neither compiles to bytecode: most modules are never imported, and Python does the others itself.
 PYTHON ?= python3
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
 READY := $(VENV)/.ready
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# An environment knows its own place: in a project that was moved or copied, it is made anew.
+PLACE := $(shell cat $(READY) 2>/dev/null)
+ifneq ($(or $(PLACE),$(CURDIR)),$(CURDIR))
+.PHONY: $(READY)
+endif
 # Set in many containers, it would have every process compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -36,7 +40,9 @@ ui: $(READY) ## Serve MLflow on this machine: compare variants and listen
 
 listen: $(READY) ## Open the listening page in the browser
 	dvc repro report
-	python -m webbrowser "file://$(CURDIR)/reports/listen.html"
+	@python -c 'import pathlib, webbrowser; \
+	    page = pathlib.Path("reports/listen.html").resolve().as_uri(); \
+	    print(page, flush=True); webbrowser.open(page)'
 
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md
@@ -64,14 +70,17 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); \
 	    sys.exit(None if ok else "soundloom needs Python 3.11 to 3.13; this is " \
 	    + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	@case "$$(pwd -P)" in *[%:\"\$$\`\\]*) echo 'soundloom: no environment works in a folder' \
+	    'whose path holds one of % : " $$ ` \; rename it' >&2; exit 1;; esac
+	@[ ! -s $(READY) ] || [ "$$(cat $(READY))" = "$$(pwd -P)" ] || rm -rf $(VENV)
 	@if command -v uv >/dev/null; then \
 	    uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
 	    uv pip install --quiet --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
 	    uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation -e .; \
 	else \
 	    $(PYTHON) -m venv $(VENV) && \
-	    $(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock && \
-	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	    $(VENV)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock && \
+	    $(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
-	@$(BIN)/python -m soundloom.commands.numba_cache
-	@touch $@
+	@$(VENV)/bin/python -m soundloom.commands.numba_cache
+	@pwd -P > $@
