@@ -92,6 +92,28 @@ def test_names_alike_but_for_case_accents_or_ending_are_recordings_of_their_own(
     assert sorted(one.name for one in collect(params, "mine").recordings) == sorted(names)
 
 
+@pytest.mark.parametrize("path", ["data/recordings", "not/tracked"])
+def test_a_temporary_workspace_says_what_it_does_not_hold(
+    params: dict[str, Any], path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As git checks it out there; the recordings beside this file are in no commit.
+    Path("data/recordings").mkdir(parents=True)
+    Path("data/recordings/README.md").touch()
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "main"))
+    with pytest.raises(SoundloomError, match="only what git or DVC tracks") as told:
+        collect(params, path)
+    assert f"dataset.folder.path is {path!r}" in str(told.value)
+    assert f"give the absolute path, {tmp_path}/main/{path}, or `dvc add` it" in str(told.value)
+    # As by `dvc repro`, and with a path that any workspace sees.
+    with pytest.raises(SoundloomError) as told:
+        collect(params, f"{tmp_path}/nowhere")
+    assert "git or DVC" not in str(told.value)
+    monkeypatch.setenv("DVC_ROOT", str(Path.cwd()))
+    with pytest.raises(SoundloomError) as told:
+        collect(params, path)
+    assert "git or DVC" not in str(told.value)
+
+
 @pytest.mark.parametrize("path", ["data/raw", "data/raw/rock", "data", "."])
 def test_the_folder_the_pipeline_writes_is_refused(params: dict[str, Any], path: str) -> None:
     write("data/raw/rock/a.wav")

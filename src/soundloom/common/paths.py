@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PARAMS_FILE = Path("params.yaml")
@@ -27,3 +28,17 @@ RECEIPT_FILE = REPORTS_FOLDER / "tracked.json"
 def metrics_file(stage: str) -> Path:
     """The numbers a stage reports."""
     return METRICS_FOLDER / f"{stage}.json"
+
+
+def why_not_here(path: Path) -> str:
+    """What to say of a missing file of the user's; "" but in DVC's temporary workspaces.
+
+    There, DVC names the project's own folder in ``DVC_ROOT``.
+    """
+    root = os.environ.get("DVC_ROOT")
+    if not root or path.is_absolute() or Path(root).resolve() == Path.cwd().resolve():
+        return ""
+    return (
+        "a temporary workspace (--temp, --queue) holds only what git or DVC tracks: give the "
+        f"absolute path, {Path(root, path)}, or `dvc add` it"
+    )

@@ -12,7 +12,13 @@ from soundloom.audio.samples import is_silent, resample
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.keras_setup import start_keras
-from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER, RAW_FOLDER, metrics_file
+from soundloom.common.paths import (
+    GENERATED_FOLDER,
+    GENERATOR_FOLDER,
+    RAW_FOLDER,
+    metrics_file,
+    why_not_here,
+)
 from soundloom.corpus.files import read_manifest, read_split
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.generation.config import GenerateConfig
@@ -47,6 +53,8 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
     rate_hz = codec.sample_rate_hz
     if config.prompt:
         path = Path(config.prompt)
+        if not path.exists() and (why := why_not_here(path)):
+            raise SoundloomError(f"generate.prompt is {config.prompt!r}; {why}")
         samples = read_audio(path, rate_hz)
         return [prompt_from_end(path, samples, config.prompt_seconds, codec)] * config.n_samples
     places = choose_prompts(

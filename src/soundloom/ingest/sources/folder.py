@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soundloom.audio.files import decode_file
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import RAW_FOLDER
+from soundloom.common.paths import RAW_FOLDER, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
@@ -26,12 +26,14 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     Raises :class:`SoundloomError`: no such folder, no audio in it, or it is the pipeline's own.
     """
     # Absolute, as worker processes may have another working directory.
-    root = _root(Path(config.folder.path), config.genre).absolute()
+    path = Path(config.folder.path)
+    root = _root(path, config.genre).absolute()
     files, rejected = find_audio(root, follow_links=True)
     if not files and not rejected:
+        put = f"put recordings there ({READ_FORMATS}; sub-folders are searched too)"
         raise SoundloomError(
-            f"dataset.folder.path is {config.folder.path!r}, but there is no audio in it; put "
-            f"recordings there ({READ_FORMATS}; sub-folders are searched too)"
+            f"dataset.folder.path is {config.folder.path!r}, but there is no audio in it; "
+            f"{why_not_here(path) or put}"
         )
     untracked = [file for file in files if not _is_unicode(file)]
     return Collection(
@@ -48,9 +50,9 @@ def _is_unicode(path: Path) -> bool:
 def _root(path: Path, genre: str) -> Path:
     """The folder to search."""
     if not path.is_dir():
+        wanted = "it must be an existing folder of recordings, absolute or relative to the project"
         raise SoundloomError(
-            f"dataset.folder.path is {str(path)!r}; it must be an existing folder of recordings, "
-            "absolute or relative to the project"
+            f"dataset.folder.path is {str(path)!r}; {why_not_here(path) or wanted}"
         )
     # data/raw is replaced by each run, with whatever lies in it.
     whole, raw = path.resolve(), RAW_FOLDER.resolve()

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from soundloom.audio.files import AUDIO_SUFFIXES, decode_file
 from soundloom.common.errors import SoundloomError
+from soundloom.common.paths import why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
@@ -64,10 +65,11 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
         rejected = unpack_zip(path, work, partial(_place_in_genre, config.genre))
         root = work
     elif not path.is_dir():
-        raise SoundloomError(
-            f"dataset.gtzan.path is {str(path)!r}; it must be the zip from {ADDRESS}, the folder "
-            "unpacked from it, or empty to fetch it through kagglehub"
+        wanted = (
+            f"it must be the zip from {ADDRESS}, the folder unpacked from it, or empty to fetch it "
+            "through kagglehub"
         )
+        raise SoundloomError(f"dataset.gtzan.path is {str(path)!r}; {why_not_here(path) or wanted}")
     recordings: dict[str, Recording] = {}
     for parent in GENRE_PARENTS:
         folder = root / parent / config.genre
