@@ -25,6 +25,10 @@ def main() -> None:
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
+    from soundloom.common.threads import one_thread_for_linear_algebra
+
+    one_thread_for_linear_algebra()
+
     from soundloom.common.errors import run_or_exit
     from soundloom.config import Config
 

@@ -21,6 +21,7 @@ from soundloom.config import Config
 # most run whole pipelines, for minutes, on what the first of them builds.
 SLOWEST = (
     "test_pipeline.py",
+    "test_reproducible.py",
     "test_models.py",
     "test_interrupted.py",
     "test_restore.py",

@@ -14,7 +14,6 @@ import pytest
 import soundfile
 
 from projects import Project
-from recordings import ODD_AND_UNUSABLE, ODD_BUT_USABLE, TRUNCATED_BUT_USABLE
 from soundloom.experiments.store import RunStore
 
 
@@ -176,29 +175,6 @@ def test_plots_and_metrics_show(built: Project) -> None:
     assert page.count("<img") >= 6
     shutil.rmtree(built.folder / "dvc_plots")
     assert "val_loss" in built.run("dvc", "metrics", "show")
-
-
-def test_a_folder_of_odd_recordings_as_an_experiment(built: Project, odd_recordings: Path) -> None:
-    options = {
-        "dataset.source": "folder",
-        "dataset.folder.path": str(odd_recordings),
-        "dataset.min_clip_seconds": "3.0",
-        "model.name": "lstm",
-        "pairs.format": "tfrecord",
-        "spectrogram.kind": "stft",
-        "spectrogram.n_fft": "256",
-        "spectrogram.hop_samples": "128",
-        "generate.channels": "2",
-    }
-    settings = [part for key, value in options.items() for part in ("-S", f"{key}={value}")]
-    # As far as new audio, which is measured as any other is.
-    built.run("dvc", "exp", "run", "--name", "odd", *settings, "generate")
-    manifest = json.loads((built.folder / "data/raw/manifest.json").read_text(encoding="utf-8"))
-    used = {clip["recording"] for clip in manifest["clips"]}
-    assert used == {*ODD_BUT_USABLE, TRUNCATED_BUT_USABLE}
-    assert {entry["file"] for entry in manifest["rejected"]} == set(ODD_AND_UNUSABLE)
-    assert soundfile.info(built.folder / "data/generated/samples/sample_01.wav").channels == 2
-    built.restore()
 
 
 def test_dvcs_own_view_of_the_pipeline(built: Project) -> None:

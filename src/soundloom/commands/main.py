@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from soundloom.commands import check, generate, play, restore, study, track, ui
 from soundloom.common.errors import run_or_exit
+from soundloom.common.threads import one_thread_for_linear_algebra
 
 _VERBS = {
     "generate": generate,
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = _parser().parse_args(arguments)
     if parsed.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
+    one_thread_for_linear_algebra()  # as for the stages: the same bytes from both
     run_or_exit(lambda: parsed.run(parsed))
 
 
