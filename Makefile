@@ -14,7 +14,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test coverage check ui listen study bench lint lock clean
+.PHONY: help repro test coverage check ui listen study bench verify audit lint lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ study: $(READY) ## Run the variants of study.yaml and compare them in reports/st
 bench: $(READY) ## Measure how fast audio is made, and how often tempo and key of fresh songs are kept
 	python bench/generation.py
 	python bench/truth.py
+
+verify: $(READY) ## Rebuild the last commit twice, from fresh clones, and say what differs (an hour)
+	python bench/verify.py
+
+audit: ## Look for known faults of the locked packages, where their index can be reached
+	$(PYTHON) bench/audit.py
 
 lint: $(READY) ## Check style and types
 	ruff check .

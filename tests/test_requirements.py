@@ -1,0 +1,98 @@
+"""requirements.lock alone makes the environment: all that is imported, hashed, and nothing unmet.
+
+That it installs on an empty machine is shown by `make`, which installs nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from imports import imported
+from params import REPOSITORY
+
+LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+# What a package says it needs, and does without here.
+DONE_WITHOUT = {"musicnn": "its code, for TensorFlow 1 and old NumPy, is never imported"}
+
+
+@cache
+def locked() -> dict[str, str]:
+    """Version of every package that the lock gives this system and Python."""
+    lines = re.findall(r"^(\S+==.*?) \\$", LOCK, re.MULTILINE)
+    applying = [
+        found for found in map(Requirement, lines) if not found.marker or found.marker.evaluate()
+    ]
+    return {
+        canonicalize_name(found.name): str(found.specifier).removeprefix("==") for found in applying
+    }
+
+
+def unmet(requirements: list[str]) -> list[str]:
+    """Those that the lock does not satisfy on this system and Python."""
+    parsed = [Requirement(text) for text in requirements]
+    return [
+        str(wanted)
+        for wanted in parsed
+        if (not wanted.marker or wanted.marker.evaluate({"extra": ""}))
+        and not wanted.specifier.contains(
+            locked().get(canonicalize_name(wanted.name), "0"), prereleases=True
+        )
+    ]
+
+
+def test_every_package_has_hashes_and_no_address() -> None:
+    entries = re.split(r"^(?=\w)", LOCK, flags=re.MULTILINE)[1:]
+    assert len(entries) > 100
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in LOCK
+    assert "index-url" not in LOCK
+
+
+def test_whatever_is_imported_is_locked() -> None:
+    own = {path.stem for path in (REPOSITORY / "tests/helpers").glob("*.py")} | {"soundloom"}
+    names = {
+        name.partition(".")[0]
+        for folder in ("src", "tests", "bench")
+        for file in (REPOSITORY / folder).rglob("*.py")
+        for name in imported(file)
+    }
+    packages = metadata.packages_distributions()
+    missing = {
+        name
+        for name in names - own - set(sys.stdlib_module_names)
+        if not any(canonicalize_name(one) in locked() for one in packages.get(name, []))
+    }
+    assert not missing
+
+
+def test_whatever_the_project_asks_for_is_locked() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert unmet(project["dependencies"] + project["optional-dependencies"]["dev"]) == []
+
+
+def test_what_is_locked_fits_together() -> None:
+    broken = {
+        name: wrong
+        for name in locked()
+        if name not in DONE_WITHOUT and (wrong := unmet(metadata.requires(name) or []))
+    }
+    assert not broken
+
+
+@pytest.mark.skipif(
+    Path(sys.prefix) != REPOSITORY / ".venv", reason="not the environment that `make` makes"
+)
+def test_the_environment_is_what_is_locked() -> None:
+    found = metadata.distributions()
+    installed: dict[str, str] = {canonicalize_name(one.name): one.version for one in found}
+    assert {name: installed.get(name) for name in locked()} == locked()
+    assert set(installed) - set(locked()) <= {"soundloom", "pip", "setuptools"}
