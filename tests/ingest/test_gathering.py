@@ -222,3 +222,9 @@ def test_a_manifest_is_read_back_as_it_was_saved(dataset: DatasetConfig, tmp_pat
     write_manifest(tmp_path / "manifest.json", manifest)
     assert read_manifest(tmp_path / "manifest.json") == manifest
     assert "Überspielt 日本" in (tmp_path / "manifest.json").read_text(encoding="utf-8")
+
+
+def test_recordings_that_share_a_name_are_a_sources_fault() -> None:
+    same = [Recording("a.wav", refuse), Recording("a.wav", refuse)]
+    with pytest.raises(ValueError, match=r"share the name 'a\.wav'"):
+        Collection(tuple(same))

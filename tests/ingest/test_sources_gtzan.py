@@ -150,6 +150,15 @@ def test_a_path_that_is_not_gtzan_is_named(params: dict[str, Any], tmp_path: Pat
         collect(params, tmp_path)
 
 
+@pytest.mark.usefixtures("project")
+def test_what_the_pipeline_writes_is_refused(params: dict[str, Any], gtzan_zip: Path) -> None:
+    inside = Path("data/raw/archive.zip")
+    inside.parent.mkdir(parents=True)
+    inside.write_bytes(gtzan_zip.read_bytes())
+    with pytest.raises(SoundloomError, match=r"gtzan\.path .* must lie apart from data/raw"):
+        collect(params, inside)
+
+
 def test_of_a_zip_that_is_wholly_encrypted_that_is_said(
     params: dict[str, Any], gtzan_zip: Path, tmp_path: Path
 ) -> None:

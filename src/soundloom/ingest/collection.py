@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,9 +33,15 @@ class Recording:
 class Collection:
     """What a source offers: recordings in any order, and the files it could make nothing of.
 
-    ``licences`` are whole texts by the name they are kept under.
+    ``licences`` are whole texts by the name they are kept under. ``ValueError`` when two recordings
+    share a name.
     """
 
     recordings: tuple[Recording, ...]
     rejected: tuple[Rejected, ...] = ()
     licences: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        counts = Counter(recording.name for recording in self.recordings)
+        if shared := [name for name, count in counts.items() if count > 1]:
+            raise ValueError(f"recordings share the name {shared[0]!r}; each must have its own")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from soundloom.audio.files import decode_file
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import RAW_FOLDER, why_not_here
+from soundloom.common.paths import why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import READ_FORMATS, find_audio, relative_name
+from soundloom.ingest.sources.files import READ_FORMATS, check_apart, find_audio, relative_name
 
 UNTRACKED = "its name, or a folder's on its way, is not UTF-8, and DVC cannot track it: rename it"
 
@@ -54,13 +54,7 @@ def _root(path: Path, genre: str) -> Path:
         raise SoundloomError(
             f"dataset.folder.path is {str(path)!r}; {why_not_here(path) or wanted}"
         )
-    # data/raw is replaced by each run, with whatever lies in it.
-    whole, raw = path.resolve(), RAW_FOLDER.resolve()
-    if whole.is_relative_to(raw) or raw.is_relative_to(whole):
-        raise SoundloomError(
-            f"dataset.folder.path is {str(path)!r}; it must lie apart from {RAW_FOLDER}, which "
-            "the pipeline writes"
-        )
+    check_apart(path, "dataset.folder.path")
     return path / genre if (path / genre).is_dir() else path
 
 

@@ -19,7 +19,7 @@ from soundloom.common.paths import why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import find_audio, relative_name, unpack_zip
+from soundloom.ingest.sources.files import check_apart, find_audio, relative_name, unpack_zip
 
 HANDLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 ADDRESS = f"https://www.kaggle.com/datasets/{HANDLE}"
@@ -56,9 +56,11 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     The path is the zip that Kaggle's page offers, or a folder with what was in it. Of a zip only
     the genre's own files are unpacked, to ``work``.
 
-    Raises :class:`SoundloomError`: no such path or genre in it, or Kaggle does not give it.
+    Raises :class:`SoundloomError`: no such path or genre in it, a path that the pipeline writes to,
+    or Kaggle does not give it.
     """
     path = Path(config.gtzan.path) if config.gtzan.path else fetch_from_kaggle()
+    check_apart(path, "dataset.gtzan.path")
     rejected: tuple[Rejected, ...] = ()
     root = path.absolute()
     if path.is_file():
