@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import subprocess
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import nan
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from soundloom.audio.files import write_audio
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import (
     check_sums,
@@ -17,6 +23,7 @@ from soundloom.common.io import (
     read_arrays,
     read_json,
     read_rows,
+    remove_leavings,
     write_array,
     write_arrays,
     write_json,
@@ -163,3 +170,120 @@ def test_sums_tell_which_file_is_not_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "b").unlink()
     with pytest.raises(SoundloomError, match=r"/b: no such file; `dvc repro` makes it"):
         check_sums(tmp_path, ("a", "b"))
+
+
+LARGE = np.random.default_rng(0).random(40_000)
+
+
+def write_weights(path: Path, size: int) -> None:
+    """As Keras writes weights, into a folder of their own."""
+    import h5py
+
+    with folder_written_aside(path) as aside, h5py.File(aside / "weights.h5", "w") as file:
+        file["kernel"] = LARGE[:size]
+
+
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "a.txt": lambda path, size: write_text(path, "word\n" * size),
+    "a.csv": lambda path, size: write_rows(path, [{"loss": value} for value in LARGE[:size]]),
+    "a.npy": lambda path, size: write_array(path, LARGE[:size]),
+    "a.npz": lambda path, size: write_arrays(path, {"values": LARGE[:size]}),
+    "a.wav": lambda path, size: write_audio(path, LARGE[:size], 22_050),
+    "a.flac": lambda path, size: write_audio(path, LARGE[:size], 22_050),
+    "folder": write_weights,
+}
+
+
+@contextmanager
+def at_most(n_bytes: int) -> Iterator[None]:
+    """Have this process fail to make a file larger, as one does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 40 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except OSError as error:
+        pytest.skip(f"no file system can be mounted here: {error}")
+    if done.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder, the hidden ones too."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_too_large_is_named_and_the_former_stays(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name, 10)
+    before = contents(tmp_path)
+    with at_most(16_384), pytest.raises(SoundloomError) as raised:
+        WRITERS[name](tmp_path / name, len(LARGE))
+    assert str(raised.value).startswith(f"{tmp_path / name}: cannot be written: ")
+    assert "File too large" in str(raised.value) or "is the disk full?" in str(raised.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_full_disk_and_one_that_is_read_only(small_disk: Path, name: str) -> None:
+    WRITERS[name](small_disk / name, 10)
+    before = contents(small_disk)
+    with pytest.raises(SoundloomError, match=r"No space left on device|is the disk full"):
+        WRITERS[name](small_disk / name, len(LARGE))
+    assert contents(small_disk) == before
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for place in (small_disk / name, small_disk / "deep" / name):
+        with pytest.raises(SoundloomError) as raised:
+            WRITERS[name](place, 10)
+        assert str(raised.value) == f"{place}: cannot be written: Read-only file system"
+    assert contents(small_disk) == before
+
+
+def test_a_file_in_a_folder_is_named_by_the_place_it_is_to_have(tmp_path: Path) -> None:
+    def write() -> None:
+        with folder_written_aside(tmp_path / "a.b") as aside:
+            write_array(aside / "deep" / "c.npy", LARGE)
+
+    with at_most(16_384), pytest.raises(SoundloomError) as raised:
+        write()
+    assert str(raised.value).startswith(f"{tmp_path / 'a.b/deep/c.npy'}: cannot be written: ")
+    assert contents(tmp_path) == {}
+
+
+def test_another_file_s_error_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="recording"), folder_written_aside(tmp_path / "a"):
+        (tmp_path / "recording").read_bytes()
+    assert contents(tmp_path) == {}
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    dead, alive = ended.pid, os.getpid()
+    for name in (f".a.json.{dead}.part", f".b.{dead}.part/c", f".b.former.{dead}.part/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    others = {f".a.json.{alive}.part", ".a.part", "a.1.part", f"deep/.a.{dead}.part"}
+    for name in others:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    remove_leavings(tmp_path)
+    remove_leavings(tmp_path / "none")
+    assert contents(tmp_path).keys() == others

@@ -13,7 +13,7 @@ import pytest
 
 from generated_project import finish_project, make_project
 from page_server import SOURCE, environment
-from soundloom.experiments.repository import main_root
+from soundloom.common.paths import main_root
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.tracking import track, track_waiting
 from soundloom.experiments.variant import Variant

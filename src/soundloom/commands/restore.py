@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Restore the variant into the working directory and print what was done."""
+    from soundloom.common.paths import main_root
     from soundloom.experiments.config import TrackConfig
-    from soundloom.experiments.repository import main_root
     from soundloom.experiments.restore import restore
     from soundloom.experiments.store import RunStore
 

@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run what has not run yet and print the table."""
     from soundloom.common.io import write_text
+    from soundloom.common.paths import main_root
     from soundloom.experiments import study as studies
     from soundloom.experiments.config import TrackConfig
-    from soundloom.experiments.repository import main_root
     from soundloom.experiments.store import RunStore
 
     study = studies.read_study(arguments.study)

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Record what there is to record; status 1, after the warnings, when MLflow fails."""
-    from soundloom.experiments.repository import main_root
+    from soundloom.common.paths import main_root
     from soundloom.experiments.tracking import track_waiting
     from soundloom.stages import track
 

@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve the page until interrupted."""
+    from soundloom.common.paths import main_root
     from soundloom.experiments.config import TrackConfig
-    from soundloom.experiments.repository import main_root
 
     serve_page(
         main_root(),

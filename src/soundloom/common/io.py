@@ -1,7 +1,8 @@
 """Every on-disk format but audio: how it is written, and how it is read back.
 
 All writes are atomic (written aside, then renamed) and byte-stable: the same content gives the
-same bytes, with no time stamps, random names or machine paths.
+same bytes, with no time stamps, random names or machine paths. What cannot be written, as on a full
+disk, is a :class:`SoundloomError` that names it, and leaves what was there.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from soundloom.common.errors import SoundloomError, first_line
 
@@ -25,29 +28,71 @@ from soundloom.common.errors import SoundloomError, first_line
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write a file at; on success it takes ``path``'s place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = _aside(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.touch()  # what is in the way of it, libraries say worse
         yield aside
         aside.replace(path)
+    except (OSError, RuntimeError) as error:  # libsndfile's are the latter
+        raise _cannot_be_written(path, error) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only folder's, which is told already
+            aside.unlink(missing_ok=True)
 
 
 @contextmanager
 def folder_written_aside(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` to fill; on success it takes ``path``'s place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside, former = _aside(path), _aside(path, "former")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
     try:
+        aside.mkdir(parents=True)
         yield aside
+        # A folder cannot be renamed onto another. It is out of its place for two renames only.
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(former)
         aside.replace(path)
+    except OSError as error:
+        named = Path(error.filename or path)
+        if aside.name not in named.parts and not path.is_relative_to(named):
+            raise  # of something else
+        raise _cannot_be_written(path, error) from error
     finally:
+        if former.exists() and not path.exists():
+            former.replace(path)
         shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def remove_leavings(folder: Path) -> None:
+    """Remove what processes that were killed had been writing aside in ``folder``."""
+    for left in folder.glob(".*.part"):
+        if (made := _ASIDE.fullmatch(left.name)) and not _is_alive(int(made["process"])):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        # Where nobody waits for them, as in many containers, killed ones stay as zombies.
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+_ASIDE = re.compile(r"\.(?P<name>.+?)(\.former)?\.(?P<process>\d+)\.part")
+
+
+def _aside(path: Path, *kind: str) -> Path:
+    return path.with_name(".".join(["", path.name, *kind, str(os.getpid()), "part"]))
+
+
+def _cannot_be_written(path: Path, error: Exception) -> SoundloomError:
+    """The error, naming the place that ``path`` is to have once its folder has its own."""
+    place = Path(*(_ASIDE.sub(r"\g<name>", part) for part in path.parts))
+    number = getattr(error, "errno", None)  # which libraries keep, with a text of their own
+    reason = os.strerror(number) if number else f"{first_line(error)} (is the disk full?)"
+    return SoundloomError(f"{place}: cannot be written: {reason}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -105,7 +150,7 @@ def read_array(path: Path) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise SoundloomError(f"{path}: not a .npy array: {error}") from None
 
 

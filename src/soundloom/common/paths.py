@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-PARAMS_FILE = Path("params.yaml")
+PARAMS_FILE, PIPELINE_FILE = Path("params.yaml"), Path("dvc.yaml")
 
 RAW_FOLDER = Path("data/raw")
 MANIFEST_FILE = RAW_FOLDER / "manifest.json"
@@ -23,6 +23,9 @@ HISTORY_FILE = METRICS_FOLDER / "history.csv"
 REPORTS_FOLDER = Path("reports")
 LISTEN_FILE = REPORTS_FOLDER / "listen.html"
 RECEIPT_FILE = REPORTS_FOLDER / "tracked.json"
+
+OUTPUT_FOLDERS = (Path("data"), Path("models"), METRICS_FOLDER, REPORTS_FOLDER)
+"""What all outputs lie in."""
 
 
 def metrics_file(stage: str) -> Path:
@@ -42,3 +45,8 @@ def why_not_here(path: Path) -> str:
         "a temporary workspace (--temp, --queue) holds only what git or DVC tracks: give the "
         f"absolute path, {Path(root, path)}, or `dvc add` it"
     )
+
+
+def main_root() -> Path:
+    """The main repository's root; DVC names it to stages, in temporary workspaces too."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()

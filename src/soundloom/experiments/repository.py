@@ -10,11 +10,6 @@ from pathlib import Path
 from soundloom.common.errors import SoundloomError
 
 
-def main_root() -> Path:
-    """The main repository's root; DVC names it to stages, in temporary workspaces too."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-
-
 def ask_git(*arguments: str) -> str | None:
     """What git prints, or None where there is no git, no repository or no such thing in it."""
     try:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from soundloom.common.io import write_json
-from soundloom.common.paths import RECEIPT_FILE
-from soundloom.experiments.repository import main_root
+from soundloom.common.paths import RECEIPT_FILE, main_root
 from soundloom.experiments.tracking import track
 from soundloom.experiments.variant import read_variant
 
