@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +54,7 @@ def test_a_live_run_becomes_the_variants(store: RunStore, trained: Variant) -> N
 def test_a_killed_training_leaves_no_second_run(store: RunStore, trained: Variant) -> None:
     killed = store.start_live(trained.description)
     killed.log_epoch(trained.history[0])
-    killed.end_killed()
+    killed.end_early("KILLED")
     assert store.client.get_run(killed.run_id).info.status == "KILLED"
     again = store.start_live(trained.description)
     assert run_ids(store) == [again.run_id]
@@ -64,7 +66,7 @@ def test_a_killed_training_leaves_no_second_run(store: RunStore, trained: Varian
 def test_the_run_of_a_training_killed_elsewhere_is_replaced(
     store: RunStore, variant: Variant, training_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.start_live(variant.description).end_killed()
+    store.start_live(variant.description).end_early("KILLED")
     monkeypatch.chdir(training_folder.parent)  # a temporary workspace is another folder every time
     run_id = store.record(variant)
     assert run_ids(store) == [run_id]
@@ -77,3 +79,47 @@ def test_training_a_recorded_variant_again_leaves_its_run(
     store.start_live(trained.description).end(trained.history)
     assert store.record(trained) == run_id
     assert run_ids(store) == [run_id]
+
+
+def test_a_run_whose_recorder_died_too_is_marked_as_killed(
+    store: RunStore, trained: Variant
+) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    orphan = store.start_live(trained.description)
+    of_ended = f"{socket.gethostname()} {ended.pid} 1234567890"
+    store.client.set_tag(orphan.run_id, "soundloom.process", of_ended)
+    other = replace(trained, description=replace(trained.description, params={"train.epochs": "9"}))
+    assert store.client.get_run(orphan.run_id).info.status == "RUNNING"
+    recorded = store.record(replace(other, workspace=trained.workspace.parent))
+    assert set(run_ids(store)) == {orphan.run_id, recorded}
+    assert store.client.get_run(orphan.run_id).info.status == "KILLED"
+
+
+def test_a_training_whose_pipeline_was_left_for_another_leaves_no_run(
+    store: RunStore, trained: Variant
+) -> None:
+    left = store.start_live(trained.description)
+    left.end(trained.history)
+    other = replace(
+        trained,
+        fingerprint="0" * 64,
+        history=trained.history[:1],
+        description=replace(trained.description, params={"train.epochs": "1"}),
+    )
+    recorded = store.record(other)  # as DVC restored it: nothing was trained
+    assert run_ids(store) == [recorded]
+
+
+def test_a_training_that_runs_still_is_left_alone(store: RunStore, trained: Variant) -> None:
+    live = store.start_live(trained.description)
+    recorded = store.record(replace(trained, fingerprint="0" * 64, history=()))
+    assert set(run_ids(store)) == {live.run_id, recorded}
+    assert store.client.get_run(live.run_id).info.status == "RUNNING"
+
+
+def test_what_a_training_warned_of_is_seen(store: RunStore, trained: Variant) -> None:
+    run_id = store.record(replace(trained, warning="it is worse than nothing"))
+    assert store.client.get_run(run_id).data.tags["warning"] == "it is worse than nothing"
+    other = store.record(replace(trained, fingerprint="0" * 64))
+    assert "warning" not in store.client.get_run(other).data.tags

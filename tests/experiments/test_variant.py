@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from generated_project import add_evaluation, make_project
 from soundloom.common.errors import SoundloomError
-from soundloom.common.io import write_json
+from soundloom.common.io import read_json, write_json
 from soundloom.config import Config
 from soundloom.experiments.variant import describe, read_variant
 
@@ -256,3 +256,11 @@ def test_a_broken_lock_is_named(text: str) -> None:
     Path("dvc.lock").write_text(text, encoding="utf-8")
     with pytest.raises(SoundloomError, match=r"^dvc\.lock: .*`dvc repro`"):
         read_variant()
+
+
+def test_a_warning_of_the_training_is_part_of_it(workspace: Path) -> None:
+    assert read_variant().warning == ""
+    numbers = read_json(workspace / "metrics/train.json")
+    write_json(workspace / "metrics/train.json", {**numbers, "warning": "worse than nothing"})
+    assert read_variant().warning == "worse than nothing"
+    assert "train/warning" not in read_variant().metrics

@@ -311,3 +311,19 @@ def test_ids_are_unique_and_labels_point_at_something(page: Reader) -> None:
         for name in ("aria-labelledby", "data-first", "data-second"):
             for reference in re.split(r"\s+", attributes.get(name) or ids[0] or ""):
                 assert reference in ids
+
+
+def test_what_a_training_warned_of_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_project(tmp_path)
+    file = tmp_path / "metrics" / "train.json"
+    write_json(file, {**read_json(file), "warning": "worse than <nothing>"})
+    monkeypatch.chdir(tmp_path)
+    stage.main()
+    page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
+    assert page.text.index("Warning: worse than <nothing>.") < page.text.index("Sample 1:")
+
+
+def test_a_training_that_warned_of_nothing_is_not_warned_of(page: Reader) -> None:
+    assert "Warning" not in page.text

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from small_models import N_BINS, batches, built, model_config, train_config, trained
+from small_models import (
+    N_BINS,
+    batches,
+    built,
+    model_config,
+    small_codec,
+    train_config,
+    trained,
+)
+from soundloom.common.errors import SoundloomError
+from soundloom.common.keras_setup import start_keras
+from soundloom.models.config import ModelConfig
+from soundloom.pairs.windows import Batches
+from soundloom.training.progress import Progress
 
 pytestmark = pytest.mark.slow
 
@@ -87,3 +101,94 @@ def test_training_windows_are_varied_and_held_out_ones_are_not() -> None:
     assert trained(built("lstm"), config, vary=vary)[1] == history
     held_out = next(iter(batches("validation").epoch(0)))
     assert not any(np.array_equal(windows[:1], held_out[:1]) for windows in met)
+
+
+def test_a_loss_that_is_not_finite_ends_training_at_once() -> None:
+    met = 0
+    n_batches = len(batches("train"))
+
+    def vary(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        nonlocal met
+        met += 1
+        return windows + np.float32("nan" if met == n_batches + 3 else 0.0)
+
+    rows: list[dict[str, float]] = []
+    config = train_config(epochs=4, learning_rate=0.01)
+    said = r"^train\.learning_rate is 0\.01; in epoch 2 the training loss of batch 3 became nan: "
+    with pytest.raises(SoundloomError, match=said):
+        trained(built("lstm"), config, vary=vary, on_epoch=rows.append)
+    assert [row["epoch"] for row in rows] == [1]
+
+
+def test_nor_may_the_validation_loss_be_anything_but_finite() -> None:
+    from soundloom.training.fit import train
+
+    broken = NotFinite(batches("validation"))
+    said = "in epoch 1 the validation loss became nan: use a lower one"
+    with pytest.raises(SoundloomError, match=said):
+        train(built("lstm"), batches("train", seed=0), broken, train_config(epochs=2))
+
+
+class NotFinite:
+    """Batches of which the last is NaN."""
+
+    def __init__(self, batches: Batches):
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def epoch(self, number: int) -> Iterator[np.ndarray]:
+        for count, windows in enumerate(self._batches.epoch(number), start=1):
+            yield windows + np.float32("nan" if count == len(self) else 0.0)
+
+
+DROPOUT = {"backbone__dropout": 0.2, "density__dropout": 0.1}
+
+
+# What a training that stops after so many of its epochs goes on from, and all that it draws.
+@pytest.mark.parametrize(
+    ("model", "changes", "n_done"),
+    [
+        (model_config("density", **DROPOUT, latents__detail_units=0), {"optimizer": "muon"}, 2),
+        # The best epoch is before it, and patience has begun to run out.
+        (model_config("lstm"), {"learning_rate": 0.3, "patience": 2, "epochs": 50}, 2),
+    ],
+    ids=["density", "lstm"],
+)
+def test_a_training_that_goes_on_ends_as_one_that_never_stopped(
+    model: ModelConfig, changes: dict[str, Any], n_done: int
+) -> None:
+    from soundloom.models.registry import rebuild_model
+
+    def vary(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return windows * rng.uniform(0.9, 1.0, (len(windows), 1, 1)).astype(np.float32)
+
+    config = train_config(**{"epochs": 4, "schedule": "cosine", **changes})
+    steps: list[Progress] = []
+    start = built(model)
+    arrays = start.arrays()
+    whole, history = trained(start, config, vary=vary, on_progress=steps.append)
+    for progress in (steps[n_done - 1], steps[-1]):
+        start_keras(1, threads=1)
+        model_again = rebuild_model(model, N_BINS, small_codec().frames_per_second, arrays)
+        again, same_history = trained(model_again, config, vary=vary, before=progress)
+        assert same_history == history
+        for one, other in zip(everything(whole), everything(again), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def everything(model: Any) -> list[np.ndarray]:
+    """All that is saved of a model."""
+    return [*model.network.get_weights(), *model.arrays().values()]
+
+
+def test_only_a_model_worse_than_its_baselines_is_warned_of() -> None:
+    from soundloom.training.fit import summarise
+
+    rows = [{"epoch": 1, "loss": 2.0, "val_loss": 1.5, "learning_rate": 1.0}]
+    model = built("lstm")
+    assert "warning" not in summarise(model, rows, {"mean": 1.6, "last": 1.5})
+    assert "warning" not in summarise(model, rows, {})
+    warning = summarise(model, rows, {"mean": 1.4, "last": 1.25, "other": 9.0})["warning"]
+    assert "its validation loss is 1.5, that of last 1.25; lower train.learning_rate" in warning

@@ -14,6 +14,7 @@ import pytest
 from page_server import environment
 from params import small_config, write_params
 from projects import wait_for
+from soundloom.common.errors import SoundloomError
 from soundloom.experiments.store import RunStore
 from soundloom.training.live import LiveReport
 from tracked import give_store
@@ -105,3 +106,16 @@ def test_a_broken_store_is_a_warning_and_training_goes_on(
     printed = capfd.readouterr().err.strip()
     assert printed.startswith("soundloom: warning: training is not shown live in MLflow (")
     assert "\n" not in printed
+
+
+def test_a_training_that_fails_leaves_a_failed_run(root: Path) -> None:
+    store = RunStore(root, "soundloom")
+
+    def fail() -> None:
+        with LiveReport() as live:
+            live.epoch(ROWS[0])
+            raise SoundloomError("the loss became nan")
+
+    with pytest.raises(SoundloomError, match="became nan"):
+        fail()
+    assert statuses(store) == ["FAILED"]

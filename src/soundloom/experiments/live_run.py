@@ -1,9 +1,9 @@
 """A run in MLflow that grows while its model trains, and how it is recognised afterwards.
 
 Its tags say what is tried, where, and by which process. While training goes on it is ``RUNNING``
-without the digest of a history; it becomes ``KILLED`` once the training is known to have died. When
-the training has ended, it is ``RUNNING`` with that digest, by which ``RunStore.record`` finds it
-and makes it the variant's.
+without the digest of a history; it becomes ``FAILED`` when the training ends by an error, and
+``KILLED`` once it is known to have died. When the training has ended well, it is ``RUNNING`` with
+that digest, by which ``RunStore.record`` finds it and makes it the variant's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,10 @@ class LiveRun:
         self._monitor.finish()
         self._client.set_tag(self.run_id, HISTORY_TAG, history_digest(history))
 
-    def end_killed(self) -> None:
-        """Mark the run as one whose training died."""
+    def end_early(self, status: str) -> None:
+        """Mark the run as one whose training ``FAILED`` or was ``KILLED``."""
         self._monitor.finish()
-        self._client.set_terminated(self.run_id, status="KILLED")
+        self._client.set_terminated(self.run_id, status=status)
 
 
 def live_tags(description: Description) -> dict[str, str]:
@@ -63,12 +64,17 @@ def live_tags(description: Description) -> dict[str, str]:
     return {
         ATTEMPT_TAG: description.attempt,
         WORKSPACE_TAG: str(Path.cwd()),
-        _PROCESS_TAG: _process_name(os.getpid()),
+        **writing_tags(),
     }
 
 
+def writing_tags() -> dict[str, str]:
+    """Tags of any run that this process writes, by which it is known if the process dies."""
+    return {_PROCESS_TAG: _process_name(os.getpid())}
+
+
 def is_orphaned(tags: Mapping[str, str]) -> bool:
-    """Whether nobody writes to a live run any more: it never ended, and its process is gone."""
+    """Whether nobody writes to a run any more: its process is gone, and no training ended well."""
     host, pid, started = tags.get(_PROCESS_TAG, "- 0 0").rsplit(" ", 2)
     here = host == socket.gethostname()
     gone = _process_name(int(pid)) != f"{host} {pid} {started}"
@@ -95,8 +101,10 @@ def metric(key: str, value: float, step: int = 0) -> Any:
 
 def _process_name(pid: int) -> str:
     """``host pid start``, which no other process shares, even when its number is used again."""
-    try:
-        started = int(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        started = 0
+    started = 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        # Where nobody waits for them, as in many containers, killed ones stay as zombies.
+        if process.status() != psutil.STATUS_ZOMBIE:
+            started = int(process.create_time())
     return f"{socket.gethostname()} {pid} {started}"

@@ -1,8 +1,9 @@
 """The process behind :mod:`soundloom.training.live`: rows on standard input, a run in MLflow.
 
 ``python -m soundloom.experiments.recorder`` reads a JSON object a line: ``{"row": {"epoch": 1,
-…}}`` for each epoch, ``{"done": true}`` after the last. Input that ends without the latter means
-that training was killed. When the store fails, one warning is printed and training goes on.
+…}}`` for each epoch, ``{"ended": "done"}`` or ``{"ended": "failed"}`` after the last. Input that
+ends without the latter means that training was killed. When the store fails, one warning is printed
+and training goes on.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import sys
 from collections.abc import Iterable
 
 from soundloom.common.errors import first_line
+from soundloom.common.paths import main_root
 from soundloom.experiments.config import TrackConfig
-from soundloom.experiments.repository import main_root
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import describe
 
@@ -22,18 +23,18 @@ from soundloom.experiments.variant import describe
 def record(lines: Iterable[str]) -> None:
     """Follow one training to its end."""
     run = RunStore(main_root(), TrackConfig.load().experiment).start_live(describe())
-    history, done = [], False
+    history, ended = [], "killed"
     for line in lines:
         message = json.loads(line)
-        if message.get("done"):
-            done = True
-        else:
+        if "row" in message:
             history.append(message["row"])
             run.log_epoch(history[-1])
-    if done:
+        else:
+            ended = message["ended"]
+    if ended == "done":
         run.end(history)
     else:
-        run.end_killed()
+        run.end_early(ended.upper())
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from soundloom.experiments.live_run import (
     is_orphaned,
     live_tags,
     metric,
+    writing_tags,
 )
 from soundloom.experiments.mlflow_setup import set_up_mlflow
 from soundloom.experiments.places import artifacts_uri, bring_along, local_folder, own_uri
@@ -140,9 +141,10 @@ class RunStore:
         Runs that earlier tries at the same left behind when they were killed are deleted.
         """
         with self._lock:
+            self._end_orphans()
             self._delete(
                 *self._search({WORKSPACE_TAG: str(Path.cwd())}, "!= 'FINISHED'"),
-                *self._dead_trainings(description),
+                *self._killed_trainings(description),
             )
             run_id = self._create(description, live_tags(description))
         return LiveRun(self.client, run_id)
@@ -152,30 +154,41 @@ class RunStore:
 
         The live run of its training, if there is one, becomes the variant's. One process of a
         machine writes at a time, so that two processes with the same variant do not both write it;
-        what a process killed midway left behind is deleted.
+        what processes killed midway left behind is deleted.
         """
         of_training = {
             WORKSPACE_TAG: str(variant.workspace),
             HISTORY_TAG: history_digest(variant.history),
         }
         with self._lock:
+            self._end_orphans()
             live = self._search(of_training, "= 'RUNNING'")
             found = self.find(variant.fingerprint)
             continued = live.pop() if live and not found else None
-            self._delete(
-                *live,
-                *self._dead_trainings(variant.description),
+            left = {
+                # Of other variants: their pipelines were left before they came to their end.
+                *self._trained({WORKSPACE_TAG: str(variant.workspace)}),
+                *self._trained({ATTEMPT_TAG: variant.description.attempt}),
+                *self._killed_trainings(variant.description),
                 *self._search({FINGERPRINT_TAG: variant.fingerprint}, "!= 'FINISHED'"),
-            )
+            }
+            self._delete(*left - {continued})
             return found or self._write(variant, continued)
 
-    def _dead_trainings(self, description: Description) -> list[str]:
+    def _end_orphans(self) -> None:
+        """Mark as killed the runs that nobody writes to any more."""
+        for run_id in self._search({}, "= 'RUNNING'"):
+            if is_orphaned(self.client.get_run(run_id).data.tags):
+                self.client.set_terminated(run_id, status="KILLED")
+
+    def _killed_trainings(self, description: Description) -> list[str]:
         """Ids of the live runs of killed trainings of the same parameters and commit."""
-        attempt = {ATTEMPT_TAG: description.attempt}
-        running = self._search(attempt, "= 'RUNNING'")
-        return self._search(attempt, "= 'KILLED'") + [
-            run_id for run_id in running if is_orphaned(self.client.get_run(run_id).data.tags)
-        ]
+        return self._search({ATTEMPT_TAG: description.attempt}, "= 'KILLED'")
+
+    def _trained(self, tags: Mapping[str, str]) -> list[str]:
+        """Ids of live runs whose training has ended, and which wait to be completed."""
+        running = self._search(tags, "= 'RUNNING'")
+        return [id_ for id_ in running if HISTORY_TAG in self.client.get_run(id_).data.tags]
 
     def _delete(self, *run_ids: str) -> None:
         for run_id in set(run_ids):
@@ -210,13 +223,16 @@ class RunStore:
         """Write everything of a variant, into the live run of its training where there is one."""
         from mlflow.entities import RunTag
 
-        run_id = continued or self._create(variant.description, {})
+        of_variant = {FINGERPRINT_TAG: variant.fingerprint}
+        run_id = continued or self._create(variant.description, of_variant | writing_tags())
         try:
             tags = {
-                FINGERPRINT_TAG: variant.fingerprint,
+                **of_variant,
                 "data": variant.dataset.digest,
                 **{f"stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
             }
+            if variant.warning:
+                tags["warning"] = variant.warning
             metrics = [metric(key, value) for key, value in variant.metrics.items()]
             if not continued:
                 metrics += [point for row in variant.history for point in epoch_metrics(row)]

@@ -28,12 +28,13 @@ from soundloom.common.paths import (
     LISTEN_FILE,
     METRICS_FOLDER,
     PARAMS_FILE,
+    PIPELINE_FILE,
     REPORTS_FOLDER,
 )
 from soundloom.corpus.files import read_manifest
 from soundloom.experiments.repository import ask_git, edited_files, head, is_dirty, refusal
 
-LOCK_FILE, PIPELINE_FILE = Path("dvc.lock"), Path("dvc.yaml")
+LOCK_FILE = Path("dvc.lock")
 SOURCE_FOLDER = Path("src")
 # The stage that records a variant is not part of it.
 TRACK_STAGE = "track"
@@ -96,6 +97,8 @@ class Variant:
     """Hash of every stage's entry in ``dvc.lock``: equal for two variants that share the stage."""
     workspace: Path
     """Where it was made: the project's root, or one of DVC's temporary workspaces."""
+    warning: str = ""
+    """What its training warned of, if anything."""
 
 
 def describe() -> Description:
@@ -135,6 +138,7 @@ def read_variant() -> Variant:
         artifacts=tuple(_artifacts()),
         stages={name: _sha256(stage) for name, stage in stages.items()},
         workspace=Path.cwd(),
+        warning=metrics["train"].get("warning", ""),
     )
 
 

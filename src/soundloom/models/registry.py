@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from soundloom.models.base import FrameModel
 from soundloom.models.config import ModelConfig
@@ -21,3 +24,10 @@ def build_model(
 ) -> FrameModel:
     """An untrained model of the kind ``config.name`` names; see :meth:`FrameModel.build`."""
     return MODELS[config.name].build(config, n_bins, frames_per_second, train)
+
+
+def rebuild_model(
+    config: ModelConfig, n_bins: int, frames_per_second: float, arrays: Mapping[str, np.ndarray]
+) -> FrameModel:
+    """The model that these are the ``arrays`` of; see :meth:`FrameModel.from_arrays`."""
+    return MODELS[config.name].from_arrays(config, n_bins, frames_per_second, arrays)

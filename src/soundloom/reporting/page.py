@@ -122,7 +122,8 @@ def render(
     """The whole page as HTML.
 
     ``params`` is ``params.yaml``, section by section; ``metrics`` holds a JSON document for each
-    heading; ``history`` has the columns ``epoch``, ``loss`` and ``val_loss``, or is empty.
+    heading, whose ``warning``, if it has one, is shown first of all; ``history`` has the columns
+    ``epoch``, ``loss`` and ``val_loss``, or is empty.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -135,6 +136,7 @@ def render(
     return environment.from_string(source).render(
         manifest=manifest,
         model=params["model"]["name"],
+        warnings=[document["warning"] for document in metrics.values() if "warning" in document],
         recordings=len({clip.recording for clip in manifest.clips}),
         minutes=sum(clip.n_samples for clip in manifest.clips) / manifest.sample_rate_hz / 60,
         artists={clip.recording: clip.artist for clip in manifest.clips},

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from tqdm.keras import TqdmCallback
 
+from soundloom.common.errors import SoundloomError
 from soundloom.models.base import Example, FrameModel
 from soundloom.pairs.windows import Batches
 from soundloom.training.config import TrainConfig
+from soundloom.training.progress import OnProgress, Progress, Row
 
-EpochReport = Callable[[dict[str, float]], None]
+EpochReport = Callable[[Row], None]
 Variation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
@@ -27,7 +33,9 @@ def train(
     *,
     vary: Variation | None = None,
     on_epoch: EpochReport | None = None,
-) -> tuple[FrameModel, list[dict[str, float]]]:
+    before: Progress | None = None,
+    on_progress: OnProgress | None = None,
+) -> tuple[FrameModel, list[Row]]:
     """Train the network of ``model``; returns it calibrated at its best weights, and the history.
 
     The history has a row an epoch: ``epoch`` (from 1), ``loss``, ``val_loss``, ``learning_rate``;
@@ -35,33 +43,51 @@ def train(
     windows into others of one shape, anew every epoch; ``on_epoch`` is given each row as it comes.
     Training ends after a number of epochs, never of minutes: a time limit would give other bytes on
     a busier machine.
+
+    ``on_progress`` is given all that :func:`train` needs, as ``before``, to go on after that epoch
+    and end with the same bytes; the model is then to be the one that training began with, its
+    network's weights apart. Raises :class:`SoundloomError` as soon as a loss is not finite.
     """
-    model.network.compile(
-        optimizer=_optimizer(config, len(train_batches), model.network),
+    network = model.network
+    network.compile(
+        optimizer=_optimizer(config, len(train_batches), network),
         loss=_ModelLoss(model),
     )
     # Or TensorFlow would trace the step twice, the first time to make what the optimizer keeps.
-    model.network.optimizer.build(model.network.trainable_variables)
-    history = _History(on_epoch)
-    model.network.fit(
-        _training_examples(model, train_batches, vary, config.seed),
-        steps_per_epoch=len(train_batches),
-        epochs=config.epochs,
-        callbacks=[
-            _HeldOutLoss(model, validation_batches),
-            history,
-            keras.callbacks.EarlyStopping(
-                monitor="val_loss", patience=config.patience, restore_best_weights=True
-            ),
-            TqdmCallback(verbose=0, desc="training"),
-        ],
-        shuffle=False,  # the batches come shuffled
-        verbose=0,
-    )
+    network.optimizer.build(network.trainable_variables)
+    if before:
+        for variable, value in zip(_variables(network), before.state, strict=True):
+            variable.assign(value)
+    history, stopping = _History(on_epoch, before), _EarlyStopping(config.patience, before)
+    n_done, bar = len(history.rows), TqdmCallback(verbose=0, desc="training")
+    with closing(bar.epoch_bar):  # or what an error says would come behind it
+        network.fit(
+            _training_examples(model, train_batches, vary, config.seed, first_epoch=n_done),
+            steps_per_epoch=len(train_batches),
+            initial_epoch=n_done,
+            epochs=n_done if stopping.had_stopped else config.epochs,
+            callbacks=[
+                _HeldOutLoss(model, validation_batches),
+                _FiniteLoss(config.learning_rate),
+                history,
+                stopping,
+                _Checkpoints(history, stopping, on_progress),
+                bar,
+            ],
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
     return model.calibrated(validation_batches), history.rows
 
 
-def best_epoch(history: list[dict[str, float]]) -> dict[str, float]:
+def libraries() -> list[str]:
+    """Versions of what computes: another may give other bytes."""
+    backend = keras.config.backend()
+    modules = (keras, np, importlib.import_module(backend))
+    return [backend, *(module.__version__ for module in modules)]
+
+
+def best_epoch(history: list[Row]) -> Row:
     """The row with the lowest validation loss, the first of equals."""
     return min(history, key=lambda row: row["val_loss"])
 
@@ -95,10 +121,15 @@ def _learning_rate(config: TrainConfig, n_batches: int) -> Any:
     return keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * n_batches)
 
 
+def _variables(network: keras.Model) -> list[Any]:
+    """All that a step of gradient descent changes, in an order that is always the same."""
+    return [*network.variables, *network.optimizer.variables]
+
+
 def _training_examples(
-    model: FrameModel, batches: Batches, vary: Variation | None, seed: int
+    model: FrameModel, batches: Batches, vary: Variation | None, seed: int, first_epoch: int
 ) -> Iterator[tuple[Any, Any]]:
-    for epoch in itertools.count():
+    for epoch in itertools.count(first_epoch):
         rng = np.random.default_rng([seed, epoch])
         for windows in batches.epoch(epoch):
             windows = vary(windows, rng) if vary else windows
@@ -133,7 +164,7 @@ class _HeldOutLoss(keras.callbacks.Callback):
         self._frame_model = frame_model
         self._batches = batches
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         examples = (
             _as_keras_takes_it(self._frame_model.example(windows))
             for windows in self._batches.epoch(0)
@@ -143,15 +174,65 @@ class _HeldOutLoss(keras.callbacks.Callback):
             logs["val_loss"] = loss
 
 
+class _FiniteLoss(keras.callbacks.Callback):
+    """Ends training by an error when a loss is not finite: no later one would be."""
+
+    def __init__(self, learning_rate: float):
+        super().__init__()
+        self._epoch, self._learning_rate = 0, learning_rate
+
+    def on_epoch_begin(self, epoch: int, logs: Row | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: Row | None = None) -> None:
+        self._check((logs or {}).get("loss"), f"training loss of batch {batch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
+        self._check((logs or {}).get("val_loss"), "validation loss")
+
+    def _check(self, loss: float | None, of_what: str) -> None:
+        if loss is not None and not math.isfinite(loss):
+            raise SoundloomError(
+                f"train.learning_rate is {self._learning_rate}; in epoch {self._epoch} the "
+                f"{of_what} became {float(loss)}: use a lower one"
+            )
+
+
+class _EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras's, which can also go on from where another was."""
+
+    def __init__(self, patience: int, before: Progress | None):
+        super().__init__(monitor="val_loss", patience=patience, restore_best_weights=True)
+        self._before = before
+
+    @property
+    def had_stopped(self) -> bool:
+        """Whether that other had already ended its training."""
+        return self._before is not None and _epochs_in_vain(self._before) >= self.patience
+
+    def on_train_begin(self, logs: Row | None = None) -> None:
+        super().on_train_begin(logs)
+        if self._before:
+            best = best_epoch(self._before.history)
+            self.best, self.best_epoch = best["val_loss"], int(best["epoch"]) - 1
+            self.best_weights = self._before.best_weights
+            self.wait = _epochs_in_vain(self._before)
+
+
+def _epochs_in_vain(progress: Progress) -> int:
+    """Epochs since the best one."""
+    return len(progress.history) - int(best_epoch(progress.history)["epoch"])
+
+
 class _History(keras.callbacks.Callback):
     """Collects one row an epoch."""
 
-    def __init__(self, on_epoch: EpochReport | None):
+    def __init__(self, on_epoch: EpochReport | None, before: Progress | None):
         super().__init__()
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[Row] = list(before.history) if before else []
         self._on_epoch = on_epoch
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
         logs = logs or {}
         row = {
             "epoch": epoch + 1,
@@ -164,11 +245,28 @@ class _History(keras.callbacks.Callback):
             self._on_epoch(row)
 
 
-def summarise(
-    model: FrameModel, history: list[dict[str, float]], baselines: dict[str, float]
-) -> dict[str, Any]:
-    """The numbers of a training worth comparing, in JSON types."""
+class _Checkpoints(keras.callbacks.Callback):
+    """Hands out the training's progress; comes after what it reads."""
+
+    def __init__(self, history: _History, stopping: _EarlyStopping, on_progress: OnProgress | None):
+        super().__init__()
+        self._history, self._stopping, self._on_progress = history, stopping, on_progress
+
+    def on_epoch_end(self, epoch: int, logs: Row | None = None) -> None:
+        if self._on_progress:
+            state = [ops.convert_to_numpy(variable) for variable in _variables(self.model)]
+            self._on_progress(
+                Progress(list(self._history.rows), state, self._stopping.best_weights)
+            )
+
+
+def summarise(model: FrameModel, history: list[Row], baselines: dict[str, float]) -> dict[str, Any]:
+    """The numbers of a training worth comparing, in JSON types.
+
+    With a ``warning``, for people, where the best validation loss is above a baseline.
+    """
     best = best_epoch(history)
+    warning = _warning(best["val_loss"], baselines)
     return {
         "epochs": len(history),
         "best_epoch": best["epoch"],
@@ -176,4 +274,18 @@ def summarise(
         "val_loss": best["val_loss"],
         "baseline_val_loss": baselines,
         "n_parameters": model.network.count_params(),
+        **({"warning": warning} if warning else {}),
     }
+
+
+def _warning(val_loss: float, baselines: dict[str, float]) -> str | None:
+    """What to say of a model that predicts worse than what has learnt nothing."""
+    better = {name: loss for name, loss in baselines.items() if loss < val_loss}
+    if not better:
+        return None
+    name = min(better, key=better.__getitem__)
+    return (
+        f"the model is worse than a predictor that learns nothing: its validation loss is "
+        f"{val_loss:.4g}, that of {name} {better[name]:.4g}; lower train.learning_rate, or raise "
+        "train.epochs"
+    )

@@ -23,8 +23,8 @@ _PATIENCE_SECONDS = 30
 class LiveReport:
     """A context whose :meth:`epoch` sends rows to ``soundloom.experiments.recorder``.
 
-    It never raises. Leaving the context by an exception, or being killed in it, leaves a run that
-    is marked as killed.
+    It never raises. Leaving the context by an error leaves a run that is marked as failed; being
+    interrupted or killed in it, one that is marked as killed.
     """
 
     def __enter__(self) -> Self:
@@ -49,7 +49,9 @@ class LiveReport:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._send({"done": True})
+            self._send({"ended": "done"})
+        elif issubclass(kind, Exception):
+            self._send({"ended": "failed"})
         try:
             self._recorder.communicate(timeout=_PATIENCE_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
