@@ -2,12 +2,14 @@
 
 Running a script puts its folder, this ``src``, first on the module path: in one of DVC's temporary
 workspaces the stage then imports the code found there, not the code installed in the environment.
-All of params.yaml is checked before a stage starts, also what is for stages that come later.
+All of params.yaml is checked before a stage starts, also what is for stages that come later. When a
+stage fails, or is interrupted, the outputs that DVC removed before it ran come back.
 """
 
 import argparse
 import importlib
 import os
+import signal
 from pathlib import Path
 
 
@@ -30,13 +32,27 @@ def main() -> None:
     one_thread_for_linear_algebra()
 
     from soundloom.common.errors import run_or_exit
+    from soundloom.common.io import remove_leavings
+    from soundloom.common.paths import OUTPUT_FOLDERS
     from soundloom.config import Config
 
     def run() -> None:
+        for folder in OUTPUT_FOLDERS:
+            remove_leavings(folder)
         Config.load()
         importlib.import_module(f"soundloom.stages.{arguments.stage}").main()
 
-    run_or_exit(run)
+    try:
+        run_or_exit(run)
+    except BaseException as ending:
+        by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
+        # A status of 0 would have DVC take them for the outputs of this run.
+        if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            from soundloom.experiments.outputs import put_back
+
+            run_or_exit(lambda: put_back(arguments.stage))
+        raise
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kills import digest, outs_by_stage
 from projects import Project, wait_for
 from tracked import curve, only_run, runs
 
@@ -27,20 +28,37 @@ def start(workspace: Project, *command: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def end_training(workspace: Project, how: signal.Signals) -> str:
+    """Start the pipeline, end it by a signal once it trains; returns what it printed."""
+    repro = start(workspace, "dvc", "repro", "--single-item", "train")
+    wait_for(lambda: training_is_seen(workspace), 400)
+    os.killpg(repro.pid, how)
+    printed, _ = repro.communicate(timeout=240)
+    assert repro.returncode != 0
+    return printed
+
+
 def training_is_seen(workspace: Project) -> bool:
     """Whether a run that is not finished holds an epoch."""
     return any(curve(workspace, run) for run in runs(workspace) if run.info.status == "RUNNING")
 
 
-def test_killed_and_retried_elsewhere_it_is_one_run_and_the_same_bytes(
+def test_interrupted_killed_and_retried_elsewhere_it_is_one_run_and_the_same_bytes(
     workspace: Project, built_project: Project
 ) -> None:
+    before = outputs(workspace)
     workspace.change(LONG)
-    repro = start(workspace, "dvc", "repro")
-    wait_for(lambda: training_is_seen(workspace), 400)
-    os.killpg(repro.pid, signal.SIGKILL)
-    repro.communicate()
-    assert [run.info.status for run in runs(workspace)] != ["FINISHED"]
+    printed = end_training(workspace, signal.SIGINT)
+    assert "soundloom: interrupted; nothing half-written was kept" in printed.splitlines()
+    assert "Traceback" not in printed
+    assert outputs(workspace) == before, "DVC had removed them"
+    wait_for(lambda: [run.info.status for run in runs(workspace)] == ["KILLED"], 120)
+    assert "training goes on after epoch" in end_training(workspace, signal.SIGKILL)
+    # Tried again as it is, it goes on from there.
+    assert "training goes on after epoch" in workspace.run("dvc", "repro", "-s", "train")
+    (run,) = runs(workspace)
+    assert curve(workspace, run) == list(range(1, LONG["train.epochs"] + 1))
+    assert not list(workspace.folder.glob(".dvc/tmp/soundloom/training/*"))
     workspace.run("git", "checkout", "-q", "params.yaml")  # as people do before they try again
     # Made anew, in another folder than before, where the cache would have brought it back.
     ran = workspace.repro("--force", "--downstream", "train")
@@ -48,6 +66,36 @@ def test_killed_and_retried_elsewhere_it_is_one_run_and_the_same_bytes(
     run = only_run(workspace)
     assert len(curve(workspace, run)) == run.data.metrics["train/epochs"]
     assert workspace.locked_outs() == built_project.locked_outs()
+
+
+def test_a_training_that_diverges_leaves_all_as_it_was(workspace: Project) -> None:
+    before = outputs(workspace)
+    code = workspace.folder / "src/soundloom/training/fit.py"
+    rate = "learning_rate = _learning_rate(config, n_batches)"
+    assert rate in code.read_text(encoding="utf-8")
+    code.write_text(code.read_text(encoding="utf-8").replace(rate, "learning_rate = float('inf')"))
+    printed = workspace.run("dvc", "repro", fails=True)
+    said = [line for line in printed.splitlines() if line.startswith("soundloom: ")]
+    assert said == [
+        "soundloom: error: train.learning_rate is 0.004; in epoch 1 the training loss of batch 2 "
+        "became nan: use a lower one"
+    ]
+    assert "Traceback" not in printed
+    assert outputs(workspace) == before
+    assert [run.info.status for run in runs(workspace)] == ["FAILED"]
+    workspace.run("git", "checkout", "-q", ".")
+    assert workspace.repro() == ["track"]
+    assert [run.info.status for run in runs(workspace)].count("FINISHED") == 1
+
+
+def outputs(workspace: Project) -> dict[str, str | None]:
+    """Digests of all outputs, but for the receipt of the track stage."""
+    return {
+        path: digest(workspace.folder / path)
+        for stage, paths in outs_by_stage(workspace).items()
+        for path in paths
+        if stage != "track"
+    }
 
 
 def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -> None:

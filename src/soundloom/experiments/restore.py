@@ -44,7 +44,7 @@ def restore(store: RunStore, run_id: str, *, rebuild: bool = False) -> str:
         _check_files(run_id, fetched)
         outs = list(_outs(read_lock(fetched / LOCK_FILE)))
         cache = Path(command("dvc", "cache", "dir").strip()) / "files" / "md5"
-        missing = [out for out in outs if not _is_cached(out["md5"], cache)]
+        missing = [out for out in outs if not is_cached(out["md5"], cache)]
         if missing and not rebuild:
             listed = ", ".join(f"{out['path']} ({out['md5']})" for out in missing)
             raise SoundloomError(
@@ -89,13 +89,13 @@ def _outs(stages: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield from (out for out in stage["outs"] if Path(out["path"]).parent != METRICS_FOLDER)
 
 
-def _is_cached(md5: str, cache: Path) -> bool:
+def is_cached(md5: str, cache: Path) -> bool:
     """Whether DVC's cache holds a file, or a folder (``….dir``) and every file of it."""
     file = cache / md5[:2] / md5[2:]
     if not file.is_file() or not md5.endswith(".dir"):
         return file.is_file()
     listing = json.loads(file.read_text(encoding="utf-8"))
-    return all(_is_cached(entry["md5"], cache) for entry in listing)
+    return all(is_cached(entry["md5"], cache) for entry in listing)
 
 
 def _check_new_files(code: Path) -> None:

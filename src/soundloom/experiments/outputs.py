@@ -1,0 +1,47 @@
+"""The outputs that DVC removed before it ran a stage, which come back when the stage fails.
+
+``dvc.lock`` says what they were. DVC's cache holds them, those that are kept in git as well: it
+restores stages from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from soundloom.common.io import written_aside
+from soundloom.common.paths import METRICS_FOLDER
+from soundloom.experiments.repository import ask_git, command
+from soundloom.experiments.restore import is_cached
+from soundloom.experiments.variant import LOCK_FILE, TRACK_STAGE, read_lock
+
+
+def put_back(stage: str) -> None:
+    """Bring back what ``stage`` put out when it last ran to its end, as far as it is in the cache.
+
+    Raises ``SoundloomError`` when DVC fails.
+    """
+    if stage == TRACK_STAGE or not LOCK_FILE.exists():  # that one's output is never removed
+        return
+    cache = Path(command("dvc", "cache", "dir").strip()) / "files" / "md5"
+    in_cache = []
+    for out in read_lock().get(stage, {}).get("outs", []):
+        path, md5 = Path(out["path"]), out["md5"]
+        if path.parent == METRICS_FOLDER:
+            _put_back_file(path, md5, cache / md5[:2] / md5[2:])
+        elif is_cached(md5, cache):
+            in_cache.append(out["path"])
+    if in_cache:
+        command("dvc", "checkout", "--quiet", "--force", *in_cache)
+
+
+def _put_back_file(path: Path, md5: str, cached: Path) -> None:
+    """From the cache or the last commit, as a file of git's, no link into the cache."""
+    content = (
+        cached.read_bytes()
+        if cached.exists()
+        else (ask_git("show", f"HEAD:./{path.as_posix()}") or "").encode()
+    )
+    if hashlib.md5(content).hexdigest() == md5:
+        with written_aside(path) as aside:
+            aside.write_bytes(content)
