@@ -18,7 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ class Life:
     """Changes of files in a run to its end; 0 before the first."""
     seconds: float = 0.0
     spent: float = 0.0
-    """Processor time of all its runs, in seconds."""
+    """What killing it has taken, in seconds."""
     kills: dict[str, int] = field(default_factory=lambda: {"file": 0, "time": 0, "dvc": 0})
     faults: list[str] = field(default_factory=list)
 
@@ -57,8 +57,9 @@ class Kills:
         self._wanted = {
             path: digest(project.folder / path) for outs in self._outs.values() for path in outs
         }
+        """None for what the project lacks, as the receipt of ``track``, until it is made once."""
         self.lives = {stage: Life() for stage in self._outs}
-        self._main = _imported_stage_script()
+        self._main = _imported_stage_script(self._outs)
         self._note, self._log = (project.folder.with_name(name) for name in ("changes", "log"))
 
     def order(self, n: int) -> Iterator[str]:
@@ -71,13 +72,14 @@ class Kills:
 
     def kill(self, stage: str) -> None:
         """Kill a stage once, look at what it left, run it again, look at what it made."""
-        life = self.lives[stage]
+        life, started = self.lives[stage], time.monotonic()
         how = self._random.choice(["file", "time"])
         while not self._is_killed(stage, how):
             self._check(stage, "a run that was not killed", may_be_absent=False)
         life.kills[how] += 1
         self._check(stage, f"killed by {how}", may_be_absent=True)
         self._finish(stage)
+        life.spent += time.monotonic() - started
 
     def kill_under_dvc(self, stage: str) -> None:
         """Kill DVC and all its processes while it runs a stage; then have it put all in order."""
@@ -124,13 +126,17 @@ class Kills:
         life = self.lives[stage]
         self._remove_outputs(stage)
         if how == "file":
-            process = self._start(stage, self._random.randint(1, life.n_changes or 40))
+            process = self._start(stage, self._random.randint(1, life.n_changes or 15))
         else:
             process = self._start(stage)
-            time.sleep(self._random.uniform(0.0, life.seconds or 4.0))
+            waited = self._random.uniform(0.0, life.seconds or 4.0)
+            time.sleep(waited)
             # Of a stage alone, and with the processes it started, as power does.
             os.kill(self._random.choice([process, -process]), signal.SIGKILL)
-        return self._wait(stage, process, started=None) == -signal.SIGKILL
+        status = self._wait(process)
+        if status == 0 and how == "time":
+            life.seconds = waited  # it takes no longer
+        return status == -signal.SIGKILL
 
     def _is_killed_under_dvc(self, stage: str) -> bool:
         command = ("dvc", "repro", "--quiet", "--force", "--single-item", stage)
@@ -138,15 +144,19 @@ class Kills:
             command, cwd=self._project.folder, env=self._project.environment,
             start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ) as dvc:  # fmt: skip
-            time.sleep(self._random.uniform(0.0, 8.0 + self.lives[stage].seconds))
+            time.sleep(self._random.uniform(0.0, 3.0 + self.lives[stage].seconds))
             os.killpg(dvc.pid, signal.SIGKILL)
         _end_group(dvc.pid)
         return dvc.returncode == -signal.SIGKILL
 
     def _finish(self, stage: str) -> None:
+        """Run a stage to its end."""
+        life = self.lives[stage]
         self._remove_outputs(stage)
         started = time.monotonic()
-        self._wait(stage, self._start(stage), started)
+        self._wait(self._start(stage))
+        life.seconds = max(life.seconds, time.monotonic() - started)
+        life.n_changes = max(life.n_changes, int(self._note.read_text()))
         self._check(stage, "run again", may_be_absent=False)
 
     def _start(self, stage: str, kill_at_change: int = 0) -> int:
@@ -182,17 +192,11 @@ class Kills:
         os.dup2(log, 1)
         os.dup2(log, 2)
 
-    def _wait(self, stage: str, process: int, started: float | None) -> int:
-        """Wait for a stage and what it started; returns the status, negative for a signal."""
-        _, ending, usage = os.wait4(process, 0)
-        status, life = os.waitstatus_to_exitcode(ending), self.lives[stage]
-        life.spent += usage.ru_utime + usage.ru_stime
-        if status == 0:
-            life.n_changes = max(life.n_changes, int(self._note.read_text()))
-            if started is not None:
-                life.seconds = max(life.seconds, time.monotonic() - started)
-        elif status != -signal.SIGKILL:
-            raise RuntimeError(f"{stage} ended with {status}: {self._log.read_text()[-2000:]}")
+    def _wait(self, process: int) -> int:
+        """Wait for a stage and what it started; returns 0, or -9 when it was killed."""
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        if status not in (0, -signal.SIGKILL):
+            raise RuntimeError(f"a stage ended with {status}: {self._log.read_text()[-2000:]}")
         _end_group(process)
         return status
 
@@ -208,6 +212,7 @@ class Kills:
         faults = self.lives[stage].faults
         for path in self._outs[stage]:
             found = digest(self._project.folder / path)
+            self._wanted[path] = self._wanted[path] or found
             if found != self._wanted[path] and not (may_be_absent and found is None):
                 faults.append(f"{stage}, {when}: {path} is not what it should be")
         if not may_be_absent:
@@ -243,7 +248,7 @@ def digest(path: Path) -> str | None:
     return found.hexdigest()
 
 
-def _imported_stage_script() -> Callable[[], None]:
+def _imported_stage_script(stages: Iterable[str]) -> Callable[[], None]:
     """``main`` of src/stage.py, once all that stages import is imported."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2"}
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
