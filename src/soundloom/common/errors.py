@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
 
 
