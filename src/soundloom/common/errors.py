@@ -8,8 +8,6 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
-
 
 class SoundloomError(Exception):
     """A fault the user can mend. Its text names the file or key, the value and what is allowed."""
@@ -33,8 +31,7 @@ class UnusableAudio(SoundloomError):
 
 def first_line(error: Exception) -> str:
     """What an exception of some library says, cut to what fits into a warning."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]} …"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def exit_with(error: Exception) -> NoReturn:
@@ -49,7 +46,7 @@ def exit_with(error: Exception) -> NoReturn:
 
 
 def run_or_exit(action: Callable[[], object]) -> None:
-    """Run ``action``; its :class:`SoundloomError`, ``OSError`` and lack of memory end in one line.
+    """Run ``action``; a :class:`SoundloomError` or ``OSError`` of its ends as :func:`exit_with`.
 
     A reader of what it prints that has had enough (``| head``) is no fault: status 0.
     """
@@ -62,8 +59,6 @@ def run_or_exit(action: Callable[[], object]) -> None:
         raise SystemExit(0) from None
     except (SoundloomError, OSError) as error:
         exit_with(error)
-    except MemoryError as error:
-        exit_with(SoundloomError(f"not enough memory: {first_line(error)}"))
     except KeyboardInterrupt:
         print("soundloom: interrupted; nothing half-written was kept", file=sys.stderr)
         raise SystemExit(130) from None
