@@ -60,13 +60,35 @@ def test_an_ending_may_be_written_large(fails: Callable[..., str]) -> None:
 
 
 def test_a_place_below_a_file_is_named(fails: Callable[..., str]) -> None:
-    assert "riff.wav cannot be written to" in fails("riff.wav/new/new.wav")
+    assert "riff.wav' cannot be written to: Not a directory" in fails("riff.wav/new/new.wav")
+
+
+@pytest.mark.parametrize("length", [250, 300])
+def test_a_name_that_is_too_long_to_write_is_refused(
+    fails: Callable[..., str], length: int
+) -> None:
+    """250 bytes are a name, but not with what is added while the file is written."""
+    assert "cannot be written to: File name too long" in fails("a" * (length - 4) + ".wav")
+
+
+def test_a_name_that_is_not_utf_8_is_refused(fails: Callable[..., str]) -> None:
+    assert "'caf\\udce9.wav', which is not UTF-8" in fails("caf\udce9.wav")
+
+
+def test_a_place_no_one_can_write_to_is_named(fails: Callable[..., str]) -> None:
+    assert "'/proc' cannot be written to" in fails("/proc/new.wav")
+
+
+def test_a_link_to_nothing_is_kept(fails: Callable[..., str]) -> None:
+    Path("link.wav").symlink_to("elsewhere.wav")
+    assert "which is there already" in fails("link.wav")
+    assert Path("link.wav").is_symlink()
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_is_named(fails: Callable[..., str]) -> None:
     Path("locked").mkdir(mode=0o500)
-    assert "locked cannot be written to" in fails("locked/new.wav")
+    assert "locked' cannot be written to" in fails("locked/new.wav")
     assert not list(Path("locked").iterdir())
 
 

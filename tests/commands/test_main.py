@@ -109,7 +109,10 @@ def test_an_error_is_one_line_and_its_traceback_is_for_debugging(
             ("generate", "--prompt", "params.yaml", "--out", "new.wav", "--temperature", "9"),
             "options: generate.temperature is 9.0; it must be less than or equal to 2",
         ),
+        (("study", "none.yaml", "--out", "."), "--out is '.', which is a folder"),
         (("ui", "--port", "99999"), "port 99999 on 127.0.0.1 cannot be used"),
+        (("ui", "--host", "::1"), "--host is '::1', which is no name or IPv4 address"),
+        (("ui", "--host", "192.0.2.1"), "--host is '192.0.2.1', which is no name or IPv4 address"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from soundloom.commands.writable import check_writable
 from soundloom.common.errors import SoundloomError
 
 HELP = "continue a recording with the trained model"
@@ -30,17 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _check_out(out: Path, prompt: Path, overwrite: bool) -> None:
     """Raise :class:`SoundloomError` where ``out`` cannot be written, or something would be lost."""
     if out.suffix.lower() not in (".wav", ".flac"):
-        raise SoundloomError(f"--out is {str(out)!r}; it must end in .wav or .flac")
-    if out.is_dir():
-        raise SoundloomError(f"--out is {str(out)!r}, which is a folder; it must be a file's name")
+        raise SoundloomError(f"--out is {str(out)!a}; it must end in .wav or .flac")
+    check_writable(out, "--out")
     if out.exists() and out.samefile(prompt):
         raise SoundloomError(f"--out is {str(out)!r}, which is the prompt; it must be another file")
-    if out.exists() and not overwrite:
+    if os.path.lexists(out) and not overwrite:
         raise SoundloomError(f"--out is {str(out)!r}, which is there already; see --overwrite")
-    # The nearest folder that is there: those that are not are made.
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise SoundloomError(f"--out is {str(out)!r}, but {folder} cannot be written to")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -83,5 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.joined:
         before = resample(prompt, codec.sample_rate_hz, config.sample_rate_hz)
         samples = join(before, samples, config.sample_rate_hz)
+    # Once more: it may have come to be there in the meantime.
+    _check_out(arguments.out, arguments.prompt, arguments.overwrite)
     write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)
     print(f"{arguments.out}: {len(samples) / config.sample_rate_hz:.2f} s")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from soundloom.commands.writable import check_writable
+
 HELP = "run the variants of a study and compare them"
 
 
@@ -22,11 +24,13 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.experiments.config import TrackConfig
     from soundloom.experiments.store import RunStore
 
+    # First: what is wrong with these should not come out after the variants ran.
+    if arguments.out:
+        check_writable(arguments.out, "--out")
     study = studies.read_study(arguments.study)
-    # Opened first: what is wrong with it should not come out after the variants ran.
     store = RunStore(main_root(), TrackConfig.load().experiment)
     studies.run(study)
     text = studies.table(study, studies.read_rows(study, store))
+    print(text)
     if arguments.out:
         write_text(arguments.out, text)
-    print(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import socket
@@ -105,6 +106,11 @@ def _free_port(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
+            if isinstance(error, socket.gaierror) or error.args[0] == errno.EADDRNOTAVAIL:
+                raise SoundloomError(
+                    f"--host is {host!r}, which is no name or IPv4 address of this machine "
+                    f"({reason})"
+                ) from None
             raise SoundloomError(
                 f"port {port} on {host} cannot be used ({reason}); choose another with --port"
             ) from None
