@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 
@@ -27,6 +28,23 @@ def main() -> None:
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
+    try:
+        _run(arguments.stage)
+    except BaseException as ending:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
+        # A status of 0 would have DVC take them for the outputs of this run.
+        if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
+            from soundloom.common.errors import run_or_exit
+            from soundloom.experiments.outputs import put_back
+
+            run_or_exit(lambda: put_back(arguments.stage))
+        if isinstance(ending, KeyboardInterrupt):  # while modules were imported
+            sys.exit("soundloom: interrupted; nothing half-written was kept")
+        raise
+
+
+def _run(stage: str) -> None:
     from soundloom.common.threads import one_thread_for_linear_algebra
 
     one_thread_for_linear_algebra()
@@ -40,19 +58,9 @@ def main() -> None:
         for folder in OUTPUT_FOLDERS:
             remove_leavings(folder)
         Config.load()
-        importlib.import_module(f"soundloom.stages.{arguments.stage}").main()
+        importlib.import_module(f"soundloom.stages.{stage}").main()
 
-    try:
-        run_or_exit(run)
-    except BaseException as ending:
-        by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
-        # A status of 0 would have DVC take them for the outputs of this run.
-        if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            from soundloom.experiments.outputs import put_back
-
-            run_or_exit(lambda: put_back(arguments.stage))
-        raise
+    run_or_exit(run)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,21 @@ def test_channels_that_are_empty_or_cancel_are_left_out_and_that_is_said(
     assert (note or "") in "".join(decoded.notes)
 
 
+@pytest.mark.parametrize(("n_cancelled", "is_said"), [(0, False), (1, False), (2, True), (6, True)])
+def test_channels_that_cancel_for_part_of_the_time_leave_no_hole(
+    tmp_path: Path, n_cancelled: int, is_said: bool
+) -> None:
+    one = np.tile(A, 12)
+    other = one.copy()
+    other[len(one) - n_cancelled * RATE_HZ :] *= -1
+    path = tmp_path / "half.wav"
+    soundfile.write(path, np.stack([one, other], axis=1), RATE_HZ, "FLOAT")
+    decoded = decode_file(path, RATE_HZ)
+    assert bool(decoded.notes) == is_said
+    if is_said:
+        np.testing.assert_allclose(np.abs(decoded.samples), np.abs(one), atol=2e-7)
+
+
 def test_a_value_that_is_not_finite_counts_in_an_empty_channel_too(tmp_path: Path) -> None:
     broken = 0 * A
     broken[100] = np.nan

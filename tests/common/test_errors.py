@@ -5,6 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from soundloom.common.errors import MAX_CHARACTERS, first_line, run_or_exit
+
 _PRINTS_A_LOT = """
 from soundloom.common.errors import run_or_exit
 run_or_exit(lambda: [print("clip", number) for number in range(100_000)])
@@ -24,3 +29,17 @@ def test_a_reader_that_has_had_enough_is_no_fault() -> None:
         printing.stdout.close()
         assert printing.stderr.read() == ""
         assert printing.wait(timeout=60) == 0
+
+
+def test_what_libraries_say_is_cut_to_a_line() -> None:
+    assert first_line(ValueError("one\ntwo")) == "one"
+    assert first_line(ValueError()) == "ValueError"
+    assert len(first_line(ValueError("damaged " * 1000))) == MAX_CHARACTERS + 2
+
+
+def test_too_little_memory_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="1"):
+        run_or_exit(lambda: np.empty(1 << 45))
+    printed = capsys.readouterr().err
+    assert printed.startswith("soundloom: error: not enough memory: Unable to allocate")
+    assert printed.count("\n") == 1

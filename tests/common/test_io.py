@@ -80,9 +80,10 @@ def test_json_and_its_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(path, float("nan"))
     assert read_json(path) == {"ü": [1.5, None]}
-    path.write_text("{")
-    with pytest.raises(SoundloomError, match=r"a\.json: not valid JSON"):
-        read_json(path)
+    for broken in ("{", "[" * 200_000):
+        path.write_text(broken)
+        with pytest.raises(SoundloomError, match=r"a\.json: not valid JSON"):
+            read_json(path)
     with pytest.raises(SoundloomError, match=r"b\.json: no such file; `dvc repro` makes it"):
         read_json(tmp_path / "b.json")
 

@@ -197,7 +197,7 @@ def _decode_channels(part: Part, sample_rate_hz: int) -> Decoded:
     with _Forward(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
             raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
-        powers = Powers(file.channels)
+        powers = Powers(file.channels, file.samplerate)
         samples = _resampled_mono(file, sample_rate_hz, powers=powers)
         is_compressed = file.format in COMPRESSED
     notes = []

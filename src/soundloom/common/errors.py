@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
+
 
 class SoundloomError(Exception):
     """A fault the user can mend. Its text names the file or key, the value and what is allowed."""
@@ -31,7 +33,8 @@ class UnusableAudio(SoundloomError):
 
 def first_line(error: Exception) -> str:
     """What an exception of some library says, cut to what fits into a warning."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]} …"
 
 
 def exit_with(error: Exception) -> NoReturn:
@@ -46,19 +49,22 @@ def exit_with(error: Exception) -> NoReturn:
 
 
 def run_or_exit(action: Callable[[], object]) -> None:
-    """Run ``action``; a :class:`SoundloomError` or ``OSError`` of its ends as :func:`exit_with`.
+    """Run ``action``; its :class:`SoundloomError`, ``OSError`` and lack of memory end in one line.
 
     A reader of what it prints that has had enough (``| head``) is no fault: status 0.
     """
     try:
         action()
-        sys.stdout.flush()
+        if sys.stdout:  # None where there is none (`>&-`)
+            sys.stdout.flush()
     except BrokenPipeError:
         # Or Python complains on its own when it flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except (SoundloomError, OSError) as error:
         exit_with(error)
+    except MemoryError as error:
+        exit_with(SoundloomError(f"not enough memory: {first_line(error)}"))
     except KeyboardInterrupt:
         print("soundloom: interrupted; nothing half-written was kept", file=sys.stderr)
         raise SystemExit(130) from None

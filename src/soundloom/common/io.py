@@ -112,7 +112,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SoundloomError(f"{path}: not valid JSON: {error}") from None
 
 

@@ -53,7 +53,7 @@ def _keep(root: Path, variant: Variant) -> str:
     """Have the variant wait; returns what to say of it."""
     try:
         Spool(root).keep(variant)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: the project's path is not UTF-8
         return f"nor could it be set aside ({error}): `soundloom track` here tries again"
     return "it is kept until the next variant is recorded, or `soundloom track` is called"
 

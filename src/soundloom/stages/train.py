@@ -26,7 +26,7 @@ from soundloom.training.augment import Augment
 from soundloom.training.config import TrainConfig
 from soundloom.training.live import LiveReport
 
-_ANEW = "training begins anew: of one that was stopped, code, parameters or data were others"
+_ANEW = "training begins anew: others that have not ended are of other code, parameters or data"
 
 
 def main() -> None:

@@ -1,0 +1,31 @@
+"""The script that runs a stage: how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from params import REPOSITORY, write_params
+
+# As if Ctrl+C had been pressed while modules are still imported.
+_INTERRUPTED_EARLY = """
+import runpy, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "soundloom.config":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+script, *sys.argv[1:] = sys.argv[1:]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line(project: Path) -> None:
+    write_params(project)
+    command = [sys.executable, "-c", _INTERRUPTED_EARLY, str(REPOSITORY / "src/stage.py"), "split"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
+    assert done.returncode != 0
