@@ -58,7 +58,9 @@ def test_every_package_has_hashes_and_no_address() -> None:
 
 
 def test_whatever_is_imported_is_locked() -> None:
-    own = {path.stem for path in (REPOSITORY / "tests/helpers").glob("*.py")} | {"soundloom"}
+    scripts = ("src", "bench", "tests/helpers")
+    own = {path.stem for folder in scripts for path in (REPOSITORY / folder).glob("*.py")}
+    own.add("soundloom")
     names = {
         name.partition(".")[0]
         for folder in ("src", "tests", "bench")
