@@ -221,6 +221,19 @@ def test_a_damaged_member_does_not_spoil_the_others(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "bad.wav").exists()
 
 
+def test_a_name_that_is_not_the_utf8_it_is_said_to_be_does_not_spoil_the_others(
+    tmp_path: Path,
+) -> None:
+    members = {"caf\u00e9.wav": b"bad", "\u65e5\u672c.wav": b"good", "b.wav": b"good"}
+    archive = write_zip(tmp_path / "a.zip", members)
+    broken = archive.read_bytes().replace("caf\u00e9".encode(), b"caf\xe9!")
+    archive.write_bytes(broken)
+    [rejected] = unpack_zip(archive, tmp_path / "out", anywhere)
+    assert rejected.file.startswith("a.zip/caf")
+    assert rejected.reason.startswith("cannot be unpacked ('utf-8' codec can't decode byte 0xe9")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"\u65e5\u672c.wav", "b.wav"}
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>Sign in</html>", b"PK\x03\x04 half"])
 def test_what_is_no_zip_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import lzma
 import os
 import stat
@@ -32,6 +33,8 @@ READ_FORMATS = "wav, flac, ogg, opus, mp3, aiff, au, caf"
 MAX_UNPACKED_BYTES = 16 << 30
 
 COPY_BYTES = 1 << 20
+
+DIRECTORY_MARK = b"PK\1\2"  # of each entry
 
 # What a damaged, encrypted or hostile member raises, or one whose name cannot be a file's here;
 # RuntimeError is also the base of what is raised for unknown methods of compression.
@@ -110,7 +113,7 @@ def unpack_zip(
     rejected = []
     bytes_left = MAX_UNPACKED_BYTES
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with _Zip(io.FileIO(os.fspath(archive))) as file, zipfile.ZipFile(file) as opened:
             for member in opened.infolist():
                 target = None if member.is_dir() else place(PurePosixPath(member.filename))
                 if target is None:
@@ -127,6 +130,28 @@ def unpack_zip(
     except (ValueError, NotImplementedError, struct.error) as error:
         raise SoundloomError(f"{archive}: a zip archive that is damaged ({error})") from None
     return tuple(rejected)
+
+
+class _Zip(io.BufferedReader):
+    """A zip in whose directory no name is said to be UTF-8 that is not.
+
+    For one that is, ``zipfile`` would open nothing; so it refuses that member alone, whose own
+    header still says so.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if not data.startswith(DIRECTORY_MARK):
+            return data
+        mended, entry = bytearray(data), 0
+        while data.startswith(DIRECTORY_MARK, entry) and entry + 46 <= len(data):
+            n_name, n_extra, n_comment = struct.unpack_from("<3H", data, entry + 28)
+            try:
+                data[entry + 46 : entry + 46 + n_name].decode()
+            except UnicodeDecodeError:
+                mended[entry + 9] &= ~8
+            entry += 46 + n_name + n_extra + n_comment
+        return bytes(mended)
 
 
 def _cause(error: Exception) -> str:
