@@ -73,6 +73,10 @@ HISS = np.random.default_rng(0).normal(0, 1e-4, len(A)).astype(np.float32)
         ([A, B, 0 * A, 0 * A, HISS, 0 * A], (A + B) / 2, "are empty: only 1, 2 of 1 to 6 used"),
         ([0 * A, 0 * A, A], A, "other channels are empty: only 3 of 1 to 3 used"),
         ([A, -A, 0 * A], A, "cancel each other"),
+        ([A, -A, B, B], (A + 2 * B) / 3, "cancel each other: only 1, 3, 4 of 1 to 4 used"),
+        ([B, 0.9 * A, 0 * A, -A], (B - A) / 2, "cancel each other: only 1, 4 of 1 to 4 used"),
+        ([A, B, -A, -B], (A + B) / 2, "cancel each other: only 1, 2 of 1 to 4 used"),
+        ([A / 2, B / 2, (A + B) / -2], (A + B) / -2, "cancel each other: only 3 of 1 to 3 used"),
         ([A, A], A, None),
         ([A, B], (A + B) / 2, None),
         ([A + B / 2, A - B / 2], A, None),
@@ -104,6 +108,19 @@ def test_channels_that_cancel_for_part_of_the_time_leave_no_hole(
     assert bool(decoded.notes) == is_said
     if is_said:
         np.testing.assert_allclose(np.abs(decoded.samples), np.abs(one), atol=2e-7)
+
+
+def test_of_several_channels_two_that_cancel_for_part_of_the_time_leave_no_hole(
+    tmp_path: Path,
+) -> None:
+    one, others = np.tile(A, 12), np.tile(B, 12)
+    other = 0.9 * one
+    other[-2 * RATE_HZ :] *= -1
+    channels = np.stack([others, one, others, other], axis=1)
+    soundfile.write(tmp_path / "part.wav", channels, RATE_HZ, "FLOAT")
+    decoded = decode_file(tmp_path / "part.wav", RATE_HZ)
+    assert decoded.notes == ("its channels cancel each other: only 1, 2, 3 of 1 to 4 used",)
+    np.testing.assert_allclose(decoded.samples, channels[:, :3].mean(axis=1), atol=2e-7)
 
 
 def test_a_value_that_is_not_finite_counts_in_an_empty_channel_too(tmp_path: Path) -> None:

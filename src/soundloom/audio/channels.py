@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # A channel with less than this share of the loudest one's power (-40 dB) is empty.
@@ -11,7 +13,6 @@ EMPTY = 1e-4
 # less than this share of it is left (-6 dB), they cancel each other: one of them is upside down.
 CANCELLED = 0.25
 
-
 # They do so, too, if it happens in more than this share of the seconds in which there is sound.
 SHARE_OF_SECONDS = 0.1
 
@@ -20,7 +21,7 @@ SOUNDLESS = 1e-8
 
 
 class Powers:
-    """The power of every channel and of their average, over all blocks added.
+    """The power of every channel, and what every two have in common, over all blocks added.
 
     A constant offset is no sound, and does not count.
     """
@@ -28,60 +29,75 @@ class Powers:
     def __init__(self, n_channels: int, sample_rate_hz: int) -> None:
         self._second = sample_rate_hz
         self._n_frames = 0
-        self._sums = np.zeros(n_channels + 1)
-        self._squares = np.zeros(n_channels + 1)
+        self._sums = np.zeros(n_channels)
+        self._products = np.zeros((n_channels, n_channels))
+        # Seconds with sound; those in which all channels cancel each other, and every two of them.
         self._n_seconds = self._n_cancelled = 0
+        self._n_pairs_cancelled = np.zeros((n_channels, n_channels), np.int64)
 
-    def add(self, block: np.ndarray, average: np.ndarray) -> None:
-        """Add a block ``(n_frames, n_channels)`` and the average of its channels."""
+    def add(self, block: np.ndarray) -> None:
+        """Add a block ``(n_frames, n_channels)``."""
         for start in range(0, len(block), self._second):
-            second = slice(start, start + self._second)
-            both = block[second], average[second]
-            sums = np.hstack([samples.sum(axis=0, dtype=np.float64) for samples in both])
-            squares = np.hstack(
-                [np.square(samples, dtype=np.float64).sum(axis=0) for samples in both]
-            )
-            n_frames = len(both[0])
-            powers = _powers(sums, squares, n_frames)
-            if powers[:-1].max() > SOUNDLESS:  # not so where they are not finite
+            second = block[start : start + self._second].astype(np.float64)
+            sums, products = second.sum(axis=0), second.T @ second
+            covariances = _covariances(sums, products, len(second))
+            if covariances.diagonal().max() > SOUNDLESS:  # not so where they are not finite
                 self._n_seconds += 1
-                self._n_cancelled += _cancel(powers)
-            self._n_frames += n_frames
+                self._n_cancelled += _cancel(covariances)
+                self._n_pairs_cancelled += _pairs_cancel(covariances)
+            self._n_frames += len(second)
             self._sums += sums
-            self._squares += squares
+            self._products += products
 
     def choose(self) -> tuple[list[int], str | None]:
         """Which channels to average, and why no others.
 
-        All; without the empty ones; or the loudest alone, if they cancel each other. All, too, if
-        there are samples that are not finite.
+        All; without the empty ones; of two that cancel each other only the louder; or the loudest
+        alone, if they still do so together. All, too, if there are samples that are not finite.
         """
-        powers = _powers(self._sums, self._squares, self._n_frames)
-        n_channels = len(powers) - 1
-        if not np.isfinite(powers).all():
+        covariances = _covariances(self._sums, self._products, self._n_frames)
+        n_channels = len(covariances)
+        powers = covariances.diagonal()
+        if not np.isfinite(covariances).all() or powers.max() <= 0:
             return list(range(n_channels)), None
-        channels = powers[:-1].tolist()
-        loudest = max(channels)
-        if _cancel(powers) or self._n_cancelled > SHARE_OF_SECONDS * self._n_seconds:
-            chosen = [channels.index(loudest)]
+        sounding = [
+            number for number in range(n_channels) if powers[number] >= EMPTY * powers.max()
+        ]
+        often = SHARE_OF_SECONDS * self._n_seconds
+        pairs = _pairs_cancel(covariances) | (self._n_pairs_cancelled > often)
+        chosen: list[int] = []
+        # Of equally loud ones the first, however their powers are rounded.
+        for number in sorted(sounding, key=lambda number: -round(math.log(powers[number]), 6)):
+            if not pairs[number, chosen].any():
+                chosen.append(number)
+        is_often = self._n_cancelled > often and len(chosen) == len(sounding)
+        if is_often or _cancel(covariances[np.ix_(chosen, chosen)]):
+            chosen = chosen[:1]
+        if len(chosen) < len(sounding):
+            chosen.sort()
             return chosen, f"its channels cancel each other: {_only(chosen, n_channels)}"
-        chosen = [number for number, power in enumerate(channels) if power >= EMPTY * loudest]
         if len(chosen) == n_channels:
-            return chosen, None
-        return chosen, f"its other channels are empty: {_only(chosen, n_channels)}"
+            return sounding, None
+        return sounding, f"its other channels are empty: {_only(sounding, n_channels)}"
 
 
-def _powers(sums: np.ndarray, squares: np.ndarray, n_frames: int) -> np.ndarray:
-    """Mean squares about the mean; NaN or infinite where samples are."""
+def _covariances(sums: np.ndarray, products: np.ndarray, n_frames: int) -> np.ndarray:
+    """``(n_channels, n_channels)``, the powers its diagonal; NaN or infinite where samples are."""
     means = sums / max(1, n_frames)
     with np.errstate(invalid="ignore", over="ignore"):
-        return (squares / max(1, n_frames) - np.square(means)).clip(min=0.0)
+        return products / max(1, n_frames) - np.outer(means, means)
 
 
-def _cancel(powers: np.ndarray) -> bool:
-    """Whether channels of these powers, of which the last is their average's, cancel each other."""
-    n_channels = len(powers) - 1
-    return bool(powers[-1] < CANCELLED * powers[:-1].sum() / n_channels**2)
+def _cancel(covariances: np.ndarray) -> bool:
+    """Whether channels cancel each other when all are averaged."""
+    return bool(covariances.sum() < CANCELLED * covariances.trace())
+
+
+def _pairs_cancel(covariances: np.ndarray) -> np.ndarray:
+    """``(n_channels, n_channels)``: which two would cancel each other, averaged by themselves."""
+    powers = covariances.diagonal()
+    both = powers[:, None] + powers
+    return (both + 2 * covariances < CANCELLED * both) & (both > SOUNDLESS)
 
 
 def _only(chosen: list[int], n_channels: int) -> str:

@@ -228,7 +228,7 @@ def _resampled_mono(
             average = block[:, channels].mean(axis=1)
             pieces.append(stream.resample_chunk(average))
             if powers and file.channels > 1:
-                powers.add(block, average)
+                powers.add(block)
     pieces.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
     return np.concatenate(pieces)
 
