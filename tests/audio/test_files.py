@@ -123,6 +123,24 @@ def test_of_several_channels_two_that_cancel_for_part_of_the_time_leave_no_hole(
     np.testing.assert_allclose(decoded.samples, channels[:, :3].mean(axis=1), atol=2e-7)
 
 
+@pytest.mark.parametrize(
+    ("subtype", "value", "stated"), [("FLOAT", 3e38, "3.0e+38"), ("DOUBLE", -1e200, "1.0e+200")]
+)
+def test_values_too_large_to_reckon_with_are_called_that(
+    tmp_path: Path, subtype: str, value: float, stated: str
+) -> None:
+    samples = np.tile([value, 0.0, -0.5 * value], 10_000)
+    for n_channels in (1, 3):
+        path = tmp_path / f"{n_channels}.wav"
+        soundfile.write(path, np.stack([samples] * n_channels, axis=1), 44_100, subtype)
+        for rate_hz in (44_100, RATE_HZ):
+            with pytest.raises(UnusableAudio) as raised:
+                read_audio(path, rate_hz)
+            assert (
+                raised.value.reason == f"holds values as large as {stated}, where 1 is full scale"
+            )
+
+
 def test_a_value_that_is_not_finite_counts_in_an_empty_channel_too(tmp_path: Path) -> None:
     broken = 0 * A
     broken[100] = np.nan

@@ -44,6 +44,10 @@ TOO_LONG = f"longer than {MAX_HOURS} hours: cut it into pieces"
 COMPRESSED = ("OGG", "FLAC", "MP3")
 MAX_UNREAD_SHARE = 0.1
 
+# Full scale is 1; of floats some write 2 ** 31. What is larger than this, resampling or a sum may
+# carry beyond what float32 holds.
+LARGEST = 1e30
+
 # Values (all channels together) decoded at a time, so that an hour of 5.1 at 192 kHz never lies
 # in memory at once.
 BLOCK_VALUES = 1 << 21
@@ -73,7 +77,7 @@ def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
     Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
 
     Raises :class:`UnusableAudio`: missing, unreadable, empty, longer than ``MAX_HOURS``, or
-    holding NaN or infinity.
+    holding NaN, infinity, or values beyond ``LARGEST``.
     """
     decoded = _decoded(path, sample_rate_hz)
     return replace(decoded, samples=within_full_scale(decoded.samples))
@@ -124,8 +128,6 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
     samples = np.concatenate([one, *others]) if others else one
     if len(samples) == 0:
         raise UnusableAudio(path, "holds no samples")
-    if not np.isfinite(samples).all():
-        raise UnusableAudio(path, "holds NaN or infinite samples")
     notes = [note for stream in streams for note in stream.notes]
     if unread:
         n_parts = len(streams) + len(unread)
@@ -134,7 +136,7 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
 
 
 class _Implausible(Exception):
-    """Audio that can be decoded, but would fill the memory."""
+    """Audio that can be decoded, but is none, or would fill the memory."""
 
 
 def _explained(error: Exception) -> str:
@@ -200,6 +202,8 @@ def _decode_channels(part: Part, sample_rate_hz: int) -> Decoded:
         powers = Powers(file.channels, file.samplerate)
         samples = _resampled_mono(file, sample_rate_hz, powers=powers)
         is_compressed = file.format in COMPRESSED
+    if len(samples) and not max(samples.max(), -samples.min()) <= LARGEST:
+        raise _Implausible(_why_too_large(part))
     notes = []
     if is_compressed and part.unread_share > MAX_UNREAD_SHARE:
         notes.append(f"only {1 - part.unread_share:.0%} of it was read: the rest is damaged")
@@ -211,6 +215,16 @@ def _decode_channels(part: Part, sample_rate_hz: int) -> Decoded:
     with _Forward(part) as file:
         samples = _resampled_mono(file, sample_rate_hz, channels=chosen)
     return Decoded(samples, (*notes, note))
+
+
+def _why_too_large(part: Part) -> str:
+    """What is wrong with a stream of which not all samples are within ``LARGEST``."""
+    part.seek(0)
+    with _Forward(part) as file:
+        largest = np.max([np.abs(block).max() for block in _blocks(file, "float64")])
+    if not np.isfinite(largest):
+        return "holds NaN or infinite samples"
+    return f"holds values as large as {largest:.1e}, where 1 is full scale"
 
 
 def _resampled_mono(
@@ -233,13 +247,13 @@ def _resampled_mono(
     return np.concatenate(pieces)
 
 
-def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+def _blocks(file: soundfile.SoundFile, dtype: str = "float32") -> Iterator[np.ndarray]:
     """All of ``file``, ``(n_frames, n_channels)`` at a time."""
     n_left = file.frames  # asked for more, libsndfile decodes what lies behind
     n_most = round(MAX_HOURS * 3600 * file.samplerate)
     while n_left > 0:
         n_frames = min(n_left, max(1, BLOCK_VALUES // file.channels))
-        block = file.read(n_frames, dtype="float32", always_2d=True)
+        block = file.read(n_frames, dtype=dtype, always_2d=True)
         if len(block) == 0:
             return
         yield block
