@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,6 +26,11 @@ FORMATS = {
     "wav": ("WAV", "PCM_16"),
     "wav of floats": ("WAV", "FLOAT"),
     "wav, big-endian": ("WAV", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
+    "w64": ("W64", "PCM_24"),
+    "aiff": ("AIFF", "PCM_16"),
+    "au": ("AU", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
 }
 
 
@@ -69,11 +75,99 @@ def test_recordings_joined_are_read_one_after_another(tmp_path: Path, name: str)
     assert notes == ()
 
 
+def test_recordings_joined_may_be_of_several_containers(tmp_path: Path) -> None:
+    names = ("wav", "caf", "au", "rf64", "aiff", "w64", "flac")
+    files = [encode(name, 0.2, seed) for seed, name in enumerate(names)]
+    expected = np.concatenate([decoded(tmp_path, file)[0] for file in files])
+    samples, notes = decoded(tmp_path, b"".join(files))
+    np.testing.assert_array_equal(samples, expected)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("name", ["wav", "rf64", "w64", "aiff", "au", "caf", "mp3", "ogg"])
+def test_what_is_no_sound_behind_the_end_is_noted_and_not_read(tmp_path: Path, name: str) -> None:
+    content = encode(name, 1.1)
+    expected = decoded(tmp_path, content)[0]
+    for behind in (b"?!" * 150, b"text" * 100, encode("flac", 0.1)[60:]):
+        samples, notes = decoded(tmp_path, content + behind)
+        np.testing.assert_array_equal(samples, expected)
+        assert notes == (f"{len(behind)} bytes after the end of the sound are not read",)
+    for tag in (ID3V1, bytes(100)):
+        samples, notes = decoded(tmp_path, content + tag)
+        np.testing.assert_array_equal(samples, expected)
+        assert notes == ()
+
+
+@pytest.mark.parametrize("endian", ["little", "big"])
+@pytest.mark.parametrize("between", [b"", b"LIST\0\0\0\0"])
+def test_a_wav_with_several_chunks_of_sound_is_read_whole(
+    tmp_path: Path, endian: Literal["little", "big"], between: bytes
+) -> None:
+    whole = encode("wav" if endian == "little" else "wav, big-endian", 1.1)
+    place = whole.index(b"data")
+    header, sound = whole[:place], whole[place + 8 :]
+    chunks = [
+        b"data" + len(piece).to_bytes(4, endian) + piece
+        for piece in (sound[:10_000], sound[10_000:40_000], sound[40_000:])
+    ]
+    samples, notes = decoded(tmp_path, (header + between.join(chunks) + between) * 2)
+    np.testing.assert_array_equal(samples, np.tile(decoded(tmp_path, whole)[0], 2))
+    assert notes == ()
+
+
+def in_ogg(flac: bytes, serial: int, page_bytes: int = 3000) -> bytes:
+    """A FLAC file as Ogg carries it. The sums of pages, which nobody looks at, are left out."""
+    head, rest = b"\x7fFLAC\1\0\0\0" + flac[:42], flac[42:]
+    contents = [head, *(rest[i : i + page_bytes] for i in range(0, len(rest), page_bytes))]
+    pages = []
+    for number, content in enumerate(contents):
+        n_full, n_left = divmod(len(content), 255)
+        flags = 2 if number == 0 else 4 if number == len(contents) - 1 else 0
+        fields = bytes([0, flags]) + bytes(8)
+        fields += serial.to_bytes(4, "little") + number.to_bytes(4, "little") + bytes(4)
+        sizes = bytes([n_full + 1]) + b"\xff" * n_full + bytes([n_left])
+        pages.append(b"OggS" + fields + sizes + content)
+    return b"".join(pages)
+
+
+def test_flac_in_ogg_is_read(tmp_path: Path) -> None:
+    files = [encode("flac", 1.1, 1), encode("flac", 0.7, 2)]
+    expected = np.concatenate([decoded(tmp_path, file)[0] for file in files])
+    chained = b"".join(in_ogg(file, serial) for serial, file in enumerate(files))
+    samples, notes = decoded(tmp_path, chained)
+    np.testing.assert_array_equal(samples, expected)
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    "junk", [bytes(1), b"\r\n", bytes(5000), b"<html>" * 20, ID3V2 + bytes(300), b"\xff" * 99]
+)
+def test_an_mp3_is_found_behind_a_little_junk(tmp_path: Path, junk: bytes) -> None:
+    content = encode("mp3", 1.1)
+    samples, notes = decoded(tmp_path, junk + content)
+    np.testing.assert_array_equal(samples, decoded(tmp_path, content)[0])
+    assert notes == ()
+
+
+def test_an_mp3_that_begins_within_a_frame_is_read_from_the_next_one_on(tmp_path: Path) -> None:
+    samples, _ = decoded(tmp_path, without_count(encode("mp3", 1.1))[70:])
+    assert len(samples) / RATE_HZ == pytest.approx(1.1, abs=0.1)
+
+
+def test_what_holds_frames_by_chance_is_no_mp3(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(1 << 18)
+    for content in (b"no" + noise, b"no" + noise[:1000] + b"\xff\xfb\x90\x44" + noise):
+        with pytest.raises(UnusableAudio, match="Format not recognised"):
+            decoded(tmp_path, content)
+
+
 def test_tags_between_joined_mp3s_are_no_sound(tmp_path: Path) -> None:
     files = [encode("mp3", 1.1, seed=1), encode("mp3", 0.7, seed=2)]
     expected = np.concatenate([decoded(tmp_path, file)[0] for file in files])
-    tagged = b"".join(ID3V2 + file + ID3V1 for file in files)
-    np.testing.assert_array_equal(decoded(tmp_path, tagged)[0], expected)
+    for behind in (ID3V1, b"APETAGEX" + bytes(1000)):
+        samples, notes = decoded(tmp_path, b"".join(ID3V2 + file + behind for file in files))
+        np.testing.assert_array_equal(samples, expected)
+        assert notes == ()
 
 
 def without_count(mp3: bytes) -> bytes:
@@ -219,7 +313,7 @@ def test_a_tag_before_what_is_no_mp3_is_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        b"RIFF\0\0\0\0",
+        b"RIFF\x0c\0\0\0WAVEdata\0\0\0\0",
         b"fLaC\0\0\0\x22",
         b"OggS\0\2" + bytes(21) + b"?",
         (b"\xff\xfb\x10\0" + bytes(100)) * 3 + b"?",

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from soundloom.audio.channels import Powers
-from soundloom.audio.parts import MAX_PARTS, Part, parts_of
+from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
 from soundloom.audio.samples import within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
@@ -70,9 +70,10 @@ def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
     """Read any file libsndfile knows as mono at ``sample_rate_hz``.
 
     Channels are averaged, then resampled with soxr at high quality. Empty channels are left out;
-    where channels cancel each other, the loudest is used alone. Several recordings joined in one
-    file are read one after another. Of a truncated file, what libsndfile decodes without an error
-    is returned.
+    of two that cancel each other the louder one is used, and of several that do so together the
+    loudest alone. Several recordings joined in one file are read one after another; what nobody
+    knows behind the last is noted. Of a truncated file, what libsndfile decodes without an error is
+    returned.
 
     Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
 
@@ -111,6 +112,7 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
             raise UnusableAudio(path, "empty file")
         with path.open("rb") as file:
             parts = parts_of(file)
+            n_behind = n_bytes_behind(file, parts[-1])
             if len(parts) > MAX_PARTS:
                 raise UnusableAudio(path, f"in more than {MAX_PARTS} pieces, as if damaged")
             for part in parts:
@@ -132,6 +134,8 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
     if unread:
         n_parts = len(streams) + len(unread)
         notes.append(f"{len(unread)} of the {n_parts} pieces it is in left out: {unread[0]}")
+    if n_behind:
+        notes.append(f"{n_behind} bytes after the end of the sound are not read")
     return Decoded(samples, tuple(dict.fromkeys(notes)))
 
 

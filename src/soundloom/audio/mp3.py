@@ -24,6 +24,9 @@ HEAD_BYTES = 64  # of a frame, within which that is
 
 BLOCK_BYTES = 1 << 16
 
+# What may lie before the first frame: what is left of one, or of a tag longer than it says.
+MAX_JUNK_BYTES = 1 << 20
+
 
 class Frame(NamedTuple):
     """What a frame's header says; all frames of a stream are of one ``kind``."""
@@ -52,7 +55,8 @@ class Stream:
 def mp3_streams(file: BinaryIO, begin: int) -> Iterator[Stream]:
     """The streams in ``file``, of which the first frame is at ``begin``, or behind what is damaged.
 
-    There are none if nothing is marked as a frame at ``begin``.
+    There are none if neither something is marked as a frame at ``begin``, nor frames begin a little
+    behind it.
     """
     stream, kind = None, None
     for start, frame, head in _frames(file, begin):
@@ -93,17 +97,22 @@ def _frames(file: BinaryIO, begin: int) -> Iterator[tuple[int, Frame, bytes]]:
     Where a frame ends, another of its kind begins. Elsewhere, in damaged parts and behind tags, a
     run of them is asked for, as what marks a frame also occurs by chance.
     """
-    if int.from_bytes(read_at(file, begin, 2)) & 0xFFE0 != 0xFFE0:
-        return
     position, expected = begin, None
+    is_marked = int.from_bytes(read_at(file, begin, 2)) & 0xFFE0 == 0xFFE0
+    may_begin = None if is_marked else begin + MAX_JUNK_BYTES
     while len(head := read_at(file, position, HEAD_BYTES)) >= 4:
         frame = _frame(head)
         if frame and (frame.kind == expected or _begins_run(file, position, frame)):
             yield position, frame, head
             position, expected = position + frame.n_bytes, frame.kind
+            may_begin = None
         else:
             expected = None
-            position = max(after_id3(file, position), _next_mark(file, position + 1))
+            position = next_mark(
+                file, max(after_id3(file, position), position + 1), b"\xff", may_begin
+            )
+            if may_begin and position >= may_begin:
+                return
 
 
 def _begins_run(file: BinaryIO, position: int, frame: Frame) -> bool:
@@ -132,11 +141,11 @@ def _frame(head: bytes) -> Frame | None:
     return Frame((version, rate_hz, is_mono), n_bytes)
 
 
-def _next_mark(file: BinaryIO, position: int) -> int:
-    """Where from ``position`` on the first byte of a frame may be, or where the file ends."""
-    while block := read_at(file, position, BLOCK_BYTES):
-        offset = block.find(b"\xff")
+def next_mark(file: BinaryIO, position: int, mark: bytes, stop: int | None = None) -> int:
+    """Where from ``position`` on ``mark`` is, or else ``stop``, or where the file ends."""
+    while (stop is None or position < stop) and (block := read_at(file, position, BLOCK_BYTES)):
+        offset = block.find(mark)
         if offset >= 0:
             return position + offset
-        position += len(block)
-    return position
+        position += max(1, len(block) - len(mark) + 1)
+    return position if stop is None else stop
