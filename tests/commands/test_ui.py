@@ -18,6 +18,7 @@ from params import write_params
 from projects import ODD_NAME
 from soundloom.commands.main import main
 from soundloom.experiments.store import RunStore
+from tracked import give_store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and scripts of POSIX")
 
@@ -33,8 +34,9 @@ time.sleep(600)
 
 @pytest.fixture
 def folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of params.yaml alone, as working directory."""
+    """A project of params.yaml and an empty store, as working directory."""
     write_params(project)
+    give_store(project)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     return project
@@ -128,7 +130,8 @@ def test_it_answers_to_the_names_it_was_asked_to(
 ) -> None:
     """By what MLflow is asked for; a free port is found for 0, and printed."""
     (folder / "stub.py").write_text(STUB, encoding="utf-8")
-    server = write_server(folder, f'echo "$@" > asked; exec "{sys.executable}" stub.py "$@"')
+    noted = 'echo "$@" > asked; echo "$MLFLOW_BACKEND_STORE_URI" > store'
+    server = write_server(folder, f'{noted}; exec "{sys.executable}" stub.py "$@"')
     program = (
         "import sys; from soundloom.commands.main import main\n"
         f"sys.executable = {str(server)!r}; main(['ui', '--port', '0', *sys.argv[1:]])"
@@ -143,6 +146,9 @@ def test_it_answers_to_the_names_it_was_asked_to(
         asked = (folder / "asked").read_text(encoding="utf-8").split()
         port = asked[asked.index("--port") + 1]
         assert int(port) > 0
+        # All users of the machine may read arguments: a password has no place among them.
+        assert "mlflow.db" not in " ".join(asked)
+        assert (folder / "store").read_text(encoding="utf-8").endswith("/mlflow.db\n")
         shown = socket.gethostname() if options else "127.0.0.1"
         assert f"http://{shown}:{port}/" in printed
         if allowed is None:

@@ -8,7 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from soundloom.common.errors import MAX_CHARACTERS, first_line, run_or_exit
+from soundloom.common.errors import (
+    MAX_CHARACTERS,
+    SoundloomError,
+    exit_with,
+    first_line,
+    run_or_exit,
+    without_credentials,
+)
 
 _PRINTS_A_LOT = """
 from soundloom.common.errors import run_or_exit
@@ -43,3 +50,30 @@ def test_too_little_memory_is_told_in_a_line(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().err
     assert printed.startswith("soundloom: error: not enough memory: Unable to allocate")
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://me:hidden@host/db", "postgresql://***@host/db"),
+        ("http://me:hid'den@host:80", "http://***@host:80"),
+        ("mysql+pymysql://me:hi/d@den@host/db", "mysql+pymysql://***@host/db"),
+        ("https://hidden@host/group/repository.git", "https://***@host/group/repository.git"),
+        ("mssql://host/db?user=me&password=hidden&x=1", "mssql://host/db?user=me&password=***&x=1"),
+        ("https://host/?access_token=hidden", "https://host/?access_token=***"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("http://host:5000 or mail me@host", "http://host:5000 or mail me@host"),
+    ],
+)
+def test_credentials_are_not_printed(
+    address: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert without_credentials(f"'{address}': refused") == f"'{shown}': refused"
+    assert "hid" not in first_line(ValueError("x" * (MAX_CHARACTERS - 20) + address))
+    monkeypatch.setenv("SOUNDLOOM_DEBUG", "1")  # with the traceback
+    with pytest.raises(SystemExit):
+        exit_with(SoundloomError(f"{address} refused"))
+    printed = capsys.readouterr().err
+    assert f"soundloom: error: {shown} refused" in printed
+    assert printed.count(shown) == 2
+    assert "hidden" not in printed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 
 from generated_project import HOSTILE_NAMES
 from page_server import environment
+from projects import ODD_NAME
 from soundloom.common.errors import SoundloomError
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import Description, Variant
@@ -147,7 +149,7 @@ def test_more_and_longer_than_mlflow_takes_at_once(store: RunStore, variant: Var
 def test_a_run_that_is_unknown_or_no_variants_is_not_fetched(
     store: RunStore, tmp_path: Path
 ) -> None:
-    with pytest.raises(SoundloomError, match="run 'abc' is not in sqlite"):
+    with pytest.raises(SoundloomError, match=r"run 'abc' is not in .*mlflow\.db: "):
         store.fetch("abc", tmp_path)
     run_id = store.client.create_run(store.experiment_id).info.run_id
     with pytest.raises(SoundloomError, match=f"run '{run_id}' holds no finished variant"):
@@ -201,7 +203,7 @@ def test_a_server_that_does_not_answer_is_named(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    with pytest.raises(SoundloomError, match=rf"127\.0\.0\.1:{port}, which does not answer"):
+    with pytest.raises(SoundloomError, match=rf":{port} \(from .*\): does not answer"):
         RunStore(tmp_path, "soundloom")
 
 
@@ -228,9 +230,64 @@ def test_processes_that_open_a_fresh_store_at_once_share_it(tmp_path: Path) -> N
 def test_the_environment_names_another_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = f"sqlite:///{tmp_path / 'elsewhere/other.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    other = RunStore(tmp_path, "soundloom")
-    assert other.uri == uri
-    assert (tmp_path / "elsewhere/other.db").exists()
-    assert not (tmp_path / "mlflow.db").exists()
+    """Below the root, wherever the process is: temporary workspaces do not last."""
+    root = tmp_path / ODD_NAME
+    (root / "elsewhere").mkdir(parents=True)
+    from sqlalchemy import URL
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///elsewhere/other.db")
+    other = RunStore(root, "soundloom")
+    assert (root / "elsewhere/other.db").exists()
+    assert not (root / "mlflow.db").exists()
+    named = URL.create("sqlite", database=str(root / "elsewhere/other.db")).render_as_string()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
+    assert RunStore(root, "soundloom", create=False).experiment_id == other.experiment_id
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("postgresql://me:hidden@host/db", "postgresql://***@host/db"),
+        ("postgresql://host/db?user=me&password=hidden", "password=***"),
+        ("http://me:hidden@127.0.0.1:9", "http://***@127.0.0.1:9"),
+        ("ftp://me:hidden@host/", "ftp://***@host/"),
+        ("sqlite:///missing/mlflow.db", "there is no folder"),
+        ("sqlite:///foreign.db", "cannot be used as MLflow's store: it is none"),
+    ],
+)
+def test_what_is_wrong_with_a_named_store_is_told_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, told: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "foreign.db")) as database:
+        database.execute("CREATE TABLE bookmarks (place TEXT)")
+    before = (tmp_path / "foreign.db").read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(SoundloomError, match=re.escape(told)) as raised:
+        RunStore(tmp_path, "soundloom")
+    assert "(from MLFLOW_TRACKING_URI): " in str(raised.value)
+    assert "hidden" not in str(raised.value)
+    assert {path.name for path in tmp_path.iterdir()} == {".dvc", "foreign.db"}
+    assert (tmp_path / "foreign.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("named", [None, "sqlite:///typo.db", "sqlite:///empty.db"])
+def test_who_reads_creates_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    if named:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(
+        SoundloomError, match=r"\.db.*: (no such file; `dvc repro` makes it|.*none)$"
+    ):
+        RunStore(tmp_path, "soundloom", create=False)
+    assert {path.name for path in tmp_path.iterdir()} == {".dvc", "empty.db"}
+    assert (tmp_path / "empty.db").read_bytes() == b""
+
+
+def test_who_reads_makes_no_experiment(store: RunStore, root: Path) -> None:
+    reading = RunStore(root, "one that nobody made", create=False)
+    assert reading.experiment_id == ""
+    assert store.client.get_experiment_by_name("one that nobody made") is None

@@ -22,5 +22,5 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.experiments.restore import restore
     from soundloom.experiments.store import RunStore
 
-    store = RunStore(main_root(), TrackConfig.load().experiment)
+    store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
     print(restore(store, arguments.run_id, rebuild=arguments.rebuild))

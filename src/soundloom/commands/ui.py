@@ -60,30 +60,36 @@ def serve_page(
     Prints its address once it takes connections. Returns when Ctrl+C, SIGTERM or SIGHUP ends it,
     with no process left behind.
 
-    Raises :class:`SoundloomError` when the port is taken, the store broken or on another server,
-    and when the server ends by itself.
+    Raises :class:`SoundloomError` when the port is taken, the store not there, broken or on another
+    server, and when the server ends by itself.
     """
     port = _free_port(host, port)
     from soundloom.experiments.places import artifacts_uri
     from soundloom.experiments.store import RunStore
 
-    store = RunStore(root, experiment)
+    store = RunStore(root, experiment, create=False)
     if store.uri.startswith("http"):
-        raise SoundloomError(f"MLFLOW_TRACKING_URI is {store.uri}: that server has the page")
-    # Without this, the page opens with its tools for language models.
-    page = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
+        raise SoundloomError(f"{store.shown}: that server has the page")
+    page = ""
+    if store.experiment_id:
+        # Without this, the page opens with its tools for language models.
+        page = f"#/experiments/{store.experiment_id}/runs?workflowType=machine_learning"
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
         # Not a line for every request.
         *("--uvicorn-opts", "--log-level critical"),
         *("--host", host, "--port", str(port)),
         *_allowed_hosts(host, port, allowed_hosts),
-        *("--backend-store-uri", store.uri),
-        # Named only so that the server does not warn that it is not.
-        *("--registry-store-uri", store.uri),
         *("--default-artifact-root", artifacts_uri(root)),
     ]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
+    settings = {
+        # Not as options, which all users of the machine may read: it may hold a password.
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
+        # Named only so that the server does not warn that it is not.
+        "MLFLOW_REGISTRY_STORE_URI": store.uri,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+    }
     try:
         with _server(command, settings) as server:
             while not _takes_connections("127.0.0.1" if _is_all(host) else host, port):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
+
+# What an address may hold that nobody else is to read: user and password before the host (a path,
+# as of a file, has none), and the values of such keys.
+_CREDENTIALS = re.compile(
+    r"(?i)(?P<before>://)(?!/)\S*(?=@)"
+    r"|(?P<key>[?&;][\w-]*(?:pass|pwd|token|secret|odbc_connect)[\w-]*=)[^\s'\"&]*"
+)
 
 
 class SoundloomError(Exception):
@@ -31,9 +39,17 @@ class UnusableAudio(SoundloomError):
         return f"{os.fspath(self.file)}: {self.reason}"
 
 
+def without_credentials(text: str) -> str:
+    """``text`` with ``***`` for user, password and tokens in the addresses that it quotes.
+
+    All that is printed of errors goes through here: libraries quote the addresses they are given.
+    """
+    return _CREDENTIALS.sub(lambda found: f"{found['before'] or found['key']}***", text)
+
+
 def first_line(error: Exception) -> str:
     """What an exception of some library says, cut to what fits into a warning."""
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = (without_credentials(str(error)).strip() or type(error).__name__).splitlines()[0]
     return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]} …"
 
 
@@ -43,8 +59,10 @@ def exit_with(error: Exception) -> NoReturn:
     The traceback is printed as well when ``SOUNDLOOM_DEBUG`` is set (``--debug`` sets it).
     """
     if os.environ.get("SOUNDLOOM_DEBUG"):
-        traceback.print_exception(error)
-    print(f"soundloom: error: {' '.join(str(error).split())}", file=sys.stderr)
+        printed = "".join(traceback.format_exception(error))
+        print(without_credentials(printed), end="", file=sys.stderr)
+    line = " ".join(without_credentials(str(error)).split())
+    print(f"soundloom: error: {line}", file=sys.stderr)
     raise SystemExit(1)
 
 

@@ -42,6 +42,29 @@ def own_uri(root: Path) -> str:
         ) from None
 
 
+def whole_uri(uri: str, root: Path) -> str:
+    """An address that the user named; of an SQLite database, as :func:`own_uri` writes it.
+
+    A relative path is one below ``root``: or it would be another in each of DVC's temporary
+    workspaces, and be gone with them.
+    """
+    from sqlalchemy import make_url
+
+    path = database_path(uri)
+    if path is None:
+        return uri
+    url = make_url(uri).set(drivername="sqlite+pysqlite", database=str(root / path))
+    return url.render_as_string(hide_password=False)
+
+
+def database_path(uri: str) -> Path | None:
+    """The file of an SQLite database; None for every other address."""
+    from sqlalchemy import make_url
+
+    is_sqlite = uri.startswith("sqlite") and "://" in uri
+    return Path(make_url(uri).database or "") if is_sqlite else None
+
+
 def artifacts_uri(root: Path) -> str:
     """Where the files of the runs of the repository at ``root`` lie."""
     return (root / ARTIFACTS).as_uri()

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from soundloom.common.errors import SoundloomError, first_line
+from soundloom.common.errors import SoundloomError, first_line, without_credentials
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
     HISTORY_TAG,
@@ -33,7 +33,14 @@ from soundloom.experiments.live_run import (
     writing_tags,
 )
 from soundloom.experiments.mlflow_setup import set_up_mlflow
-from soundloom.experiments.places import artifacts_uri, bring_along, local_folder, own_uri
+from soundloom.experiments.places import (
+    artifacts_uri,
+    bring_along,
+    database_path,
+    local_folder,
+    own_uri,
+    whole_uri,
+)
 from soundloom.experiments.variant import Dataset, Description, Variant
 
 FINGERPRINT_TAG = "soundloom.fingerprint"
@@ -52,46 +59,52 @@ class FinishedRun:
 class RunStore:
     """An MLflow experiment and its runs."""
 
-    def __init__(self, root: Path, experiment: str):
+    def __init__(self, root: Path, experiment: str, *, create: bool = True):
         """Open the store of the repository at ``root``, creating store and experiment at need.
 
-        Raises :class:`SoundloomError` when the store cannot be opened, is of another version of
-        MLflow or a server that does not answer, and when the experiment was deleted or keeps its
-        files outside the project.
+        Without ``create``, for who only reads, nothing is created; ``experiment_id`` is "" where
+        there is no such experiment.
+
+        Raises :class:`SoundloomError` when the store cannot be opened, is not there, is of another
+        version of MLflow or a server that does not answer, and when the experiment was deleted or
+        keeps its files outside the project.
         """
         set_up_mlflow()
         from mlflow import MlflowClient
 
         named = os.environ.get("MLFLOW_TRACKING_URI")
-        self.uri = named or own_uri(root)
-        local = self.uri.startswith("sqlite")
+        self.uri = whole_uri(named, root) if named else own_uri(root)
+        database = database_path(self.uri)
+        # For messages.
+        self.shown = without_credentials(str(database or self.uri))
+        if named:
+            self.shown += " (from MLFLOW_TRACKING_URI)"
         (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(root / ".dvc" / "tmp" / "mlflow.lock")
         # Processes that create one database at once would each run its migrations.
         with self._lock:
-            if local:
-                _check_database(self.uri)
+            if database:
+                _check_database(database, self.shown, create)
             # Absolute: MLflow's default is relative to whichever process is the first.
-            location = artifacts_uri(root) if local else None
+            location = artifacts_uri(root) if database else None
             try:
                 if not named:
                     bring_along(root)
                 self.client = MlflowClient(self.uri)
                 found = self.client.get_experiment_by_name(experiment)
-                self.experiment_id = (
-                    found.experiment_id
-                    if found is not None
-                    else self.client.create_experiment(experiment, location)
-                )
+                self.experiment_id = found.experiment_id if found is not None else ""
+                if found is None and create:
+                    self.experiment_id = self.client.create_experiment(experiment, location)
             except Exception as error:  # MLflow, SQLAlchemy and Alembic each raise their own
-                raise SoundloomError(_explained(error, self.uri)) from None
+                raise SoundloomError(_explained(error, self.uri, self.shown)) from None
         if found is not None and found.lifecycle_stage == "deleted":
             raise SoundloomError(
-                f"track.experiment is {experiment!r}, which was deleted on MLflow's page; name "
-                f"another, or restore it: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} "
-                f"mlflow experiments restore --experiment-id {found.experiment_id}"
+                f"track.experiment is {experiment!r}, which was deleted on MLflow's page of "
+                f"{self.shown}; name another, or restore it: MLFLOW_TRACKING_URI="
+                f"{_in_shell(self.uri)} mlflow experiments restore --experiment-id "
+                f"{found.experiment_id}"
             )
-        if found is not None and local:
+        if found is not None and database:
             _check_place(found, None if named else root)
 
     def find(self, fingerprint: str) -> str | None:
@@ -122,15 +135,22 @@ class RunStore:
 
         try:
             run = self.client.get_run(run_id)
-        except MlflowException:
-            raise SoundloomError(f"run {run_id!r} is not in {self.uri}") from None
+        except MlflowException as error:
+            raise SoundloomError(
+                f"run {run_id!r} is not in {self.shown}: {first_line(error)}"
+            ) from None
         if FINGERPRINT_TAG not in run.data.tags:
             raise SoundloomError(f"run {run_id!r} holds no finished variant")
-        self.client.download_artifacts(run_id, "", str(folder))
-        if not any(folder.iterdir()):
-            place = run.info.artifact_uri
+        place = run.info.artifact_uri
+        try:
+            self.client.download_artifacts(run_id, "", str(folder))
+        except Exception as error:  # MLflow's, and those of the libraries of servers and clouds
             raise SoundloomError(
-                f"run {run_id!r} is in {self.uri}, but its files are not in "
+                f"files of run {run_id!r} cannot be had from {place}: {first_line(error)}"
+            ) from None
+        if not any(folder.iterdir()):
+            raise SoundloomError(
+                f"run {run_id!r} is in {self.shown}, but its files are not in "
                 f"{local_folder(place) or place}; put back what belongs there"
             )
         return run.data.tags
@@ -289,23 +309,28 @@ def _check_place(experiment: Any, root: Path | None) -> None:
         )
 
 
-def _explained(error: Exception, uri: str) -> str:
+def _in_shell(uri: str) -> str:
+    """An address as part of a command: one with credentials, which are not shown, as the user's."""
+    return shlex.quote(uri) if without_credentials(uri) == uri else '"$MLFLOW_TRACKING_URI"'
+
+
+def _explained(error: Exception, uri: str, shown: str) -> str:
     """Why a store cannot be used, and what to do about it."""
     said = first_line(error)
     # MLflow's words for any other version; "out of date" may be itself.
     if found := re.search(r"database schema \(found version (\w+)", said):
         if _is_known_revision(found[1]):
-            command = f"mlflow db upgrade {shlex.quote(uri)}"
             return (
-                f"{uri}: written by an older MLflow; copy it, then bring it up to date: {command}"
+                f"{shown}: written by an older MLflow; copy it, then bring it up to date: "
+                f"mlflow db upgrade {_in_shell(uri)}"
             )
         return (
-            f"{uri}: written by a newer MLflow than this environment's; use that version, or name "
-            "another store with MLFLOW_TRACKING_URI"
+            f"{shown}: written by a newer MLflow than this environment's; use that version, or "
+            "name another store with MLFLOW_TRACKING_URI"
         )
     if uri.startswith("http"):
-        return f"MLFLOW_TRACKING_URI is {uri}, which does not answer as an MLflow server: {said}"
-    return f"{uri}: cannot be used as MLflow's store: {said}"
+        return f"{shown}: does not answer as an MLflow server: {said}"
+    return f"{shown}: cannot be used as MLflow's store: {said}"
 
 
 def _is_known_revision(revision: str) -> bool:
@@ -316,14 +341,19 @@ def _is_known_revision(revision: str) -> bool:
     return any(versions.glob(f"{revision}_*.py"))
 
 
-def _check_database(uri: str) -> None:
-    """Open an SQLite database once: MLflow would retry for two minutes."""
-    from sqlalchemy import make_url
+def _check_database(path: Path, shown: str, create: bool) -> None:
+    """Open an SQLite database once: MLflow would retry for two minutes, or make what is not there.
 
-    path = Path(make_url(uri).database or "")
+    Refuses, too, a database of something else, which MLflow would add its tables to.
+    """
+    if not create and not path.exists():
+        raise SoundloomError(f"{shown}: no such file; `dvc repro` makes it")
+    if not path.parent.is_dir():
+        raise SoundloomError(f"{shown}: there is no folder {path.parent}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
-    except (OSError, sqlite3.Error) as error:
-        raise SoundloomError(f"{path}: cannot be used as MLflow's store: {error}") from None
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.Error as error:
+        raise SoundloomError(f"{shown}: cannot be used as MLflow's store: {error}") from None
+    if "alembic_version" not in tables and (tables or not create):
+        raise SoundloomError(f"{shown}: cannot be used as MLflow's store: it is none")
