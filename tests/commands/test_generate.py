@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from params import write_params
 from recordings import music, write_recording
@@ -98,6 +99,8 @@ def test_a_folder_that_may_not_be_written_is_named(fails: Callable[..., str]) ->
         (np.zeros(3 * RATE_HZ), "its last 1 s are silent"),
         (np.full(3 * RATE_HZ, -0.5), "its last 1 s are silent"),
         (9e-4 * np.sin(np.arange(3 * RATE_HZ)), "its last 1 s are silent"),
+        (np.linspace(-0.5, 0.5, 3 * RATE_HZ), "its last 1 s hold no more than a click"),
+        (np.eye(1, 3 * RATE_HZ, 5 * RATE_HZ // 2)[0], "its last 1 s hold no more than a click"),
         (music(3, RATE_HZ)[:600], "the prompt is 0.027 s long; it must have at least one"),
         (np.full(RATE_HZ, np.nan), "holds NaN"),
     ],
@@ -114,3 +117,17 @@ def test_a_prompt_that_nothing_can_follow_is_named(
     assert error.startswith(f"soundloom: error: riff.wav: {reason}")
     assert error.count("\n") == 1
     assert not Path("new.wav").exists()
+
+
+def test_what_is_noted_of_a_prompt_is_printed(fails: Callable[[str], str]) -> None:
+    """Of two channels the second is empty; the model's network is not there."""
+    both = np.stack([music(3, RATE_HZ), np.zeros(3 * RATE_HZ, np.float32)], axis=1)
+    soundfile.write("riff.wav", both, RATE_HZ)
+    folder = Path("models/generator")
+    folder.mkdir(parents=True)
+    write_codec(folder, small_codec())
+    noted, failed = fails("new.wav").splitlines()
+    assert noted == (
+        "soundloom: warning: riff.wav: its other channels are empty: only 1 of 1 to 2 used"
+    )
+    assert "no such file" in failed

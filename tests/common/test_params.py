@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def test_values_are_those_of_yaml_1_2(text: str, value: object) -> None:
         (f"a: {'9' * 5000}\n", "Exceeds the limit"),
         ("a: 2026-13-45\n", "month must be in"),
         ("a: " + "[" * 5000, "recursion"),
+        ("a: &a {b: *a}\n", "recursion"),
     ],
 )
 def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str, message: str) -> None:
@@ -65,6 +67,23 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str, message:
     ) as error:
         read_params(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("1: x\n", "the key 1"),
+        ("a: 2\ntrue: y\n", "the key True"),
+        ("a: {b: {null: y}}\n", "the key None in a.b"),
+        ("a: [{c: {1.5: y}}]\n", "the key 1.5 in a.0.c"),
+        ("a:\n  ? [b, c]\n  : y\n", "the key ('b', 'c') in a"),
+    ],
+)
+def test_a_key_that_is_no_text_is_named(tmp_path: Path, text: str, key: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SoundloomError, match=re.escape(f"params.yaml: {key} is no text; a key")):
+        read_params(path)
 
 
 def test_a_file_that_is_absent_or_no_text(tmp_path: Path) -> None:

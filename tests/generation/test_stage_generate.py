@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from params import small_config
 from recordings import music
@@ -42,3 +43,15 @@ def test_silent_prompts_are_left_out_with_a_warning(capsys: pytest.CaptureFixtur
     write_split(SPLIT_FILE, [Segment("b", 0, 3 * RATE_HZ, "test")])
     with pytest.raises(SoundloomError, match=r"all 3 prompts of 1\.0 s that generate\.p"):
         chosen_prompts(config, small_codec())
+
+
+def test_what_is_noted_of_the_users_own_prompt_is_printed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = np.stack([music(3, RATE_HZ), np.zeros(3 * RATE_HZ, np.float32)], axis=1)
+    soundfile.write(project / "riff.wav", both, RATE_HZ)
+    config = small_config({"generate.prompt": "riff.wav", "generate.n_samples": 2}).generate
+    assert len(chosen_prompts(config, small_codec())) == 2
+    warnings = capsys.readouterr().err
+    assert warnings.startswith("soundloom: warning: riff.wav: its other channels are empty")
+    assert warnings.count("\n") == 1

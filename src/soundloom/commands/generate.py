@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from soundloom.commands.writable import check_writable
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise SoundloomError(f"{arguments.prompt}: no such file")
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
 
-    from soundloom.audio.files import read_audio, write_audio
+    from soundloom.audio.files import decode_file, write_audio
     from soundloom.audio.samples import resample
     from soundloom.common.keras_setup import start_keras
     from soundloom.common.paths import GENERATOR_FOLDER
@@ -68,8 +69,11 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.spectral.files import read_codec
 
     codec = read_codec(GENERATOR_FOLDER)
-    recording = read_audio(arguments.prompt, codec.sample_rate_hz)
-    prompt = prompt_from_end(arguments.prompt, recording, config.prompt_seconds, codec).samples
+    recording = decode_file(arguments.prompt, codec.sample_rate_hz)
+    chosen = prompt_from_end(arguments.prompt, recording.samples, config.prompt_seconds, codec)
+    prompt = chosen.samples
+    for note in recording.notes:
+        print(f"soundloom: warning: {arguments.prompt}: {note}", file=sys.stderr)
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_generator
 

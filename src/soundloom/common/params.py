@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -71,13 +71,32 @@ def parse_yaml(text: str) -> Any:
 
 
 def read_params(path: Path = PARAMS_FILE) -> Any:
-    """Parse a YAML file, unchecked; :class:`SoundloomError` names one that is absent or broken."""
+    """Parse a YAML file, unchecked but for its keys, which are text at any depth.
+
+    :class:`SoundloomError` names one that is absent or broken, and a key that is a number, say.
+    """
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
+        wrong = next(_keys_that_are_no_text(document), None)
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; run from the project's root") from None
     except Exception as error:  # ruamel's own, and those of the conversions it calls
         raise SoundloomError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
+    if wrong:
+        raise SoundloomError(f'{path}: {wrong} is no text; a key must be (1 is none, "1" is)')
+    return document
+
+
+def _keys_that_are_no_text(value: Any, place: str = "") -> Iterator[str]:
+    """Each with the keys before it: "the key 1 in train"."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                yield f"the key {_shown(key)}{place and f' in {place}'}"
+            yield from _keys_that_are_no_text(inner, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _keys_that_are_no_text(inner, f"{place}.{number}")
 
 
 def with_keys(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,11 @@ from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.evenly import evenly_spaced
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
+from soundloom.generation.continuation import prompt_frames
 from soundloom.spectral.codec import FrameCodec
+
+# What lies below is no sound to go on with: the drift of a constant offset spreads up to here.
+_LOWEST_HZ = 100.0
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,28 @@ def held_out_prompt(place: Place, clip: Clip, samples: np.ndarray, sample_rate_h
     )
 
 
+def holds_nothing(samples: np.ndarray, codec: FrameCodec) -> bool:
+    """Whether a prompt, ``(n_samples,)``, is silent, or no more than a click or a slow drift.
+
+    A model finds neither tempo nor colour in a sound that fits into one analysis window, and
+    follows it with near-silence, as it does silence.
+    """
+    if is_silent(samples):
+        return True
+    # A band begins where the one before it has its centre.
+    bands = np.flatnonzero(codec.bin_frequencies_hz >= _LOWEST_HZ)[1:]
+    heard = prompt_frames(codec, samples)[:, bands] > 0.0
+    frames_of_a_click = math.ceil(codec.config.n_fft / codec.config.hop_samples)
+    return int(heard.any(axis=1).sum()) <= frames_of_a_click
+
+
 def prompt_from_end(
     path: Path, samples: np.ndarray, prompt_seconds: float, codec: FrameCodec
 ) -> Prompt:
     """The last ``prompt_seconds`` of a recording: a continuation goes on from its end.
 
     ``path`` names the recording. Raises :class:`UnusableAudio` where that is shorter than one
-    analysis window, or silent.
+    analysis window, or :func:`holds_nothing`.
     """
     rate_hz, n_fft = codec.sample_rate_hz, codec.config.n_fft
     start = max(len(samples) - round(prompt_seconds * rate_hz), 0)
@@ -106,10 +125,10 @@ def prompt_from_end(
             f"the prompt is {len(prompt) / rate_hz:.3f} s long; it must have at least one "
             f"analysis window ({n_fft / rate_hz:.3f} s)",
         )
-    if is_silent(prompt):
+    if holds_nothing(prompt, codec):
+        silent = is_silent(prompt)
+        what = "are silent (a swing of less than ±0.001)" if silent else "hold no more than a click"
         raise UnusableAudio(
-            path,
-            f"its last {len(prompt) / rate_hz:.3g} s are silent (a swing of less than ±0.001); "
-            "there is nothing to continue",
+            path, f"its last {len(prompt) / rate_hz:.3g} s {what}; there is nothing to continue"
         )
     return Prompt(prompt, None, path.name, None, start / rate_hz)

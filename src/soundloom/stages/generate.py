@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from soundloom.audio.files import read_audio, write_audio
+from soundloom.audio.files import decode_file, read_audio, write_audio
 from soundloom.audio.levels import peak_dbfs, rms_dbfs
 from soundloom.audio.samples import is_silent, resample
 from soundloom.common.errors import SoundloomError
@@ -23,7 +23,13 @@ from soundloom.corpus.files import read_manifest, read_split
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import Continuation, continue_prompts
-from soundloom.generation.prompts import Prompt, choose_prompts, held_out_prompt, prompt_from_end
+from soundloom.generation.prompts import (
+    Prompt,
+    choose_prompts,
+    held_out_prompt,
+    holds_nothing,
+    prompt_from_end,
+)
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.files import read_codec
 from soundloom.spectral.movement import frame_change
@@ -49,14 +55,17 @@ def main() -> None:
 
 
 def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
-    """``generate.n_samples`` prompts, less those of held-out audio that are silent."""
+    """``generate.n_samples`` prompts, less those of held-out audio that hold nothing."""
     rate_hz = codec.sample_rate_hz
     if config.prompt:
         path = Path(config.prompt)
         if not path.exists() and (why := why_not_here(path)):
             raise SoundloomError(f"generate.prompt is {config.prompt!r}; {why}")
-        samples = read_audio(path, rate_hz)
-        return [prompt_from_end(path, samples, config.prompt_seconds, codec)] * config.n_samples
+        recording = decode_file(path, rate_hz)
+        prompt = prompt_from_end(path, recording.samples, config.prompt_seconds, codec)
+        for note in recording.notes:
+            print(f"soundloom: warning: {path}: {note}", file=sys.stderr)
+        return [prompt] * config.n_samples
     places = choose_prompts(
         [segment for segment in read_split() if segment.part == config.prompts_from],
         config.n_samples,
@@ -67,9 +76,10 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
     for place in places:
         clip = clips[place.clip]
         prompt = held_out_prompt(place, clip, read_audio(RAW_FOLDER / clip.file, rate_hz), rate_hz)
-        if is_silent(prompt.samples):
+        if holds_nothing(prompt.samples, codec):
+            what = "silent" if is_silent(prompt.samples) else "no more than a click"
             print(
-                f"soundloom: warning: {clip.file}: silent for {config.prompt_seconds} s from "
+                f"soundloom: warning: {clip.file}: {what} for {config.prompt_seconds} s from "
                 f"{place.start_sample / rate_hz:.2f} s, so not continued ({clip.recording})",
                 file=sys.stderr,
             )
