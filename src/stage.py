@@ -28,10 +28,14 @@ def main() -> None:
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
+    from soundloom.common.errors import ENDING, end_by_signals_as_by_ctrl_c
+
     try:
+        end_by_signals_as_by_ctrl_c()
         _run(arguments.stage)
     except BaseException as ending:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for sign in (signal.SIGINT, *ENDING):
+            signal.signal(sign, signal.SIG_IGN)
         by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
         # A status of 0 would have DVC take them for the outputs of this run.
         if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -36,6 +37,36 @@ def test_a_reader_that_has_had_enough_is_no_fault() -> None:
         printing.stdout.close()
         assert printing.stderr.read() == ""
         assert printing.wait(timeout=60) == 0
+
+
+_WAITS = """
+import time
+from soundloom.common.errors import run_or_exit
+run_or_exit(lambda: [print("ready", flush=True), time.sleep(600)])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_program_as_ctrl_c_does(how: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "ready\n"
+        waiting.send_signal(how)
+        _, printed = waiting.communicate()
+    assert printed == "soundloom: interrupted; nothing half-written was kept\n"
+    assert waiting.returncode == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        run_or_exit(lambda: signal.raise_signal(signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_what_libraries_say_is_cut_to_a_line() -> None:

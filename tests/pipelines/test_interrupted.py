@@ -46,12 +46,13 @@ def training_is_seen(workspace: Project) -> bool:
 def test_interrupted_killed_and_tried_again_it_goes_on_and_is_one_run(workspace: Project) -> None:
     before = outputs(workspace)
     workspace.change(LONG)
-    printed = end_training(workspace, signal.SIGINT)
-    assert "soundloom: interrupted; nothing half-written was kept" in printed.splitlines()
-    assert "Traceback" not in printed
-    assert outputs(workspace) == before, "DVC had removed them"
-    wait_for(lambda: [run.info.status for run in runs(workspace)] == ["KILLED"], 120)
-    assert "training goes on after epoch" in end_training(workspace, signal.SIGKILL)
+    for how in (signal.SIGINT, signal.SIGTERM):  # SIGKILL: tests/pipelines/test_killed.py
+        printed = end_training(workspace, how)
+        assert "soundloom: interrupted; nothing half-written was kept" in printed.splitlines()
+        assert "Traceback" not in printed
+        assert outputs(workspace) == before, "DVC had removed them"
+        wait_for(lambda: [run.info.status for run in runs(workspace)] == ["KILLED"], 120)
+    assert "training goes on after epoch" in printed
     # Tried again as it is, it goes on from there.
     assert "training goes on after epoch" in workspace.run("dvc", "repro", "-s", "train")
     (run,) = runs(workspace)

@@ -69,7 +69,7 @@ def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.Mon
     assert "soundloom.history" in run.data.tags
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signals) -> None:
     store = RunStore(root, "soundloom")
     script = (
@@ -86,10 +86,10 @@ def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signal
         start_new_session=True,
     )
     wait_for_epochs(store, 1)
-    if how == signal.SIGINT:
-        os.killpg(training.pid, how)  # as a terminal does
-    else:
+    if how == signal.SIGKILL:
         training.send_signal(how)
+    else:
+        os.killpg(training.pid, how)  # as a terminal does, and who ends a service or a job
     _, printed = training.communicate()
     assert "recorder" not in printed
     wait_for(lambda: statuses(store) == ["KILLED"], 120)

@@ -13,17 +13,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
 
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import ENDING, SoundloomError, interrupt
 
 HELP = "serve MLflow's page: compare and listen"
 
 _POLL_SECONDS = 0.1
 # How long the server's processes may take to end before they are killed.
 _PATIENCE_SECONDS = 10.0
-# Signals that end this command, beside Ctrl+C's; not every system has the second.
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,13 +163,13 @@ def _server(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child process, which ends with all of its own children when the context is left.
 
-    Within the context, the signals of :data:`_ENDING` raise ``KeyboardInterrupt``, as Ctrl+C does.
+    Within the context, the signals of :data:`ENDING` raise ``KeyboardInterrupt``, as Ctrl+C does.
     """
-    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, *_ENDING)}
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, *ENDING)}
     # Where the user has one ignored, as `nohup` does, it stays ignored.
     handled = [sign for sign, handler in handlers.items() if handler is not signal.SIG_IGN]
     for sign in handled:
-        signal.signal(sign, _interrupt)
+        signal.signal(sign, interrupt)
     # In a session of its own: the terminal's Ctrl+C reaches this process alone, which ends it.
     child = subprocess.Popen(
         command, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, start_new_session=True
@@ -186,10 +183,6 @@ def _server(
         _end(child)
         for sign in handled:
             signal.signal(sign, handlers[sign] or signal.SIG_DFL)
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

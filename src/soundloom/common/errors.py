@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
 
@@ -66,12 +67,33 @@ def exit_with(error: Exception) -> NoReturn:
     raise SystemExit(1)
 
 
+# Signals that end a program, beside Ctrl+C's; not every system has the second.
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def interrupt(*_: Any) -> NoReturn:
+    """Handle a signal as Python handles Ctrl+C's."""
+    raise KeyboardInterrupt
+
+
+def end_by_signals_as_by_ctrl_c() -> None:
+    """Have :data:`ENDING` clean up before they end this process, as Ctrl+C does.
+
+    Where the user has one ignored, as `nohup` does, it stays ignored.
+    """
+    for sign in ENDING:
+        if signal.getsignal(sign) is signal.SIG_DFL:
+            signal.signal(sign, interrupt)
+
+
 def run_or_exit(action: Callable[[], object]) -> None:
     """Run ``action``; its :class:`SoundloomError`, ``OSError`` and lack of memory end in one line.
 
-    A reader of what it prints that has had enough (``| head``) is no fault: status 0.
+    So do Ctrl+C, SIGTERM and SIGHUP. A reader of what it prints that has had enough (``| head``) is
+    no fault: status 0.
     """
     try:
+        end_by_signals_as_by_ctrl_c()
         action()
         if sys.stdout:  # None where there is none (`>&-`)
             sys.stdout.flush()

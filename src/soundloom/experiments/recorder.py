@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from soundloom.common.errors import first_line
+from soundloom.common.errors import ENDING, first_line
 from soundloom.common.paths import main_root
 from soundloom.experiments.config import TrackConfig
 from soundloom.experiments.store import RunStore
@@ -39,8 +39,9 @@ def record(lines: Iterable[str]) -> None:
 
 def main() -> None:
     """Run until standard input ends, also when nothing can be recorded."""
-    # Ctrl+C reaches every process of the terminal; this one ends when its input does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Signals reach every process of a terminal or a group; this one ends when its input does.
+    for sign in (signal.SIGINT, *ENDING):
+        signal.signal(sign, signal.SIG_IGN)
     try:
         record(sys.stdin)
     except Exception as error:  # MLflow, SQLAlchemy and requests each raise their own
