@@ -10,6 +10,7 @@ import argparse
 import importlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -39,10 +40,13 @@ def main() -> None:
         by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
         # A status of 0 would have DVC take them for the outputs of this run.
         if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
-            from soundloom.common.errors import run_or_exit
-            from soundloom.experiments.outputs import put_back
-
-            run_or_exit(lambda: put_back(arguments.stage))
+            # In another process: this one may be half-way through an import, and NumPy's cannot be
+            # begun again.
+            subprocess.run(
+                [sys.executable, "-m", "soundloom.experiments.outputs", arguments.stage],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
+                check=False,
+            )
         if isinstance(ending, KeyboardInterrupt):  # while modules were imported
             sys.exit("soundloom: interrupted; nothing half-written was kept")
         raise

@@ -1,14 +1,17 @@
 """The outputs that DVC removed before it ran a stage, which come back when the stage fails.
 
 ``dvc.lock`` says what they were. DVC's cache holds them, those that are kept in git as well: it
-restores stages from it.
+restores stages from it. ``python -m soundloom.experiments.outputs STAGE`` does it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shlex
+import sys
 from pathlib import Path
 
+from soundloom.common.errors import SoundloomError, run_or_exit
 from soundloom.common.io import written_aside
 from soundloom.common.paths import METRICS_FOLDER
 from soundloom.experiments.repository import ask_git, command
@@ -32,7 +35,11 @@ def put_back(stage: str) -> None:
         elif is_cached(md5, cache):
             in_cache.append(out["path"])
     if in_cache:
-        command("dvc", "checkout", "--quiet", "--force", *in_cache)
+        try:
+            command("dvc", "checkout", "--force", *in_cache)
+        except SoundloomError as error:  # such as a disk that is full
+            again = f"dvc checkout --force {shlex.join(in_cache)}"
+            raise SoundloomError(f"{error}; `{again}` brings back what the cache holds") from None
 
 
 def _put_back_file(path: Path, md5: str, cached: Path) -> None:
@@ -45,3 +52,7 @@ def _put_back_file(path: Path, md5: str, cached: Path) -> None:
     if hashlib.md5(content).hexdigest() == md5:
         with written_aside(path) as aside:
             aside.write_bytes(content)
+
+
+if __name__ == "__main__":
+    run_or_exit(lambda: put_back(sys.argv[1]))

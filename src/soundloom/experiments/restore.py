@@ -57,7 +57,7 @@ def restore(store: RunStore, run_id: str, *, rebuild: bool = False) -> str:
     present = [out["path"] for out in outs if out not in missing]
     if present:
         # Only these: a folder of recordings that DVC tracks too is the user's own.
-        command("dvc", "checkout", "--quiet", "--force", *present)
+        command("dvc", "checkout", "--force", *present)
     done += f"run {run_id} is restored: params.yaml, dvc.lock and {len(present)} outputs"
     if missing:
         listed = ", ".join(out["path"] for out in missing)
