@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,11 @@ def tree(tmp_path: Path) -> Path:
 def offer(tree: Path, tmp_path: Path) -> Callable[..., Collection]:
     """Build a package of what lies in ``tree`` and collect it."""
 
-    def collect(package: str = "some-songs", **options: Any) -> Collection:
-        return debian.collect_package(build_deb(tree, package, **options), tmp_path / "unpacked")
+    def collect(
+        package: str = "some-songs", leave_out: Sequence[str] = (), **options: Any
+    ) -> Collection:
+        deb = build_deb(tree, package, **options)
+        return debian.collect_package(deb, tmp_path / "unpacked", leave_out)
 
     return collect
 
@@ -248,6 +251,23 @@ def apt_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
         subprocess.run(["apt-get", "update"], check=True, capture_output=True)
 
     return publish
+
+
+@needs_dpkg
+def test_folders_of_sounds_are_left_out_and_counted(
+    tree: Path, offer: Callable[..., Collection]
+) -> None:
+    for name in ("music/a.wav", "SFX/b.wav", "SFX/music/c.wav", "sfx.wav", "voices/d.wav"):
+        song(tree, f"usr/{name}")
+    collection = offer(leave_out=["sfx", "voice"])
+    assert sorted(recording.name for recording in collection.recordings) == [
+        "some-songs/usr/music/a.wav",
+        "some-songs/usr/sfx.wav",
+        "some-songs/usr/voices/d.wav",
+    ]
+    assert [(entry.file, entry.reason) for entry in collection.rejected] == [
+        ("some-songs/usr/SFX/", "2 files in a folder that dataset.debian.leave_out names")
+    ]
 
 
 @needs_apt

@@ -35,6 +35,7 @@ class DebianConfig(Section):
     packages: Annotated[
         list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]], Field(min_length=1)
     ]
+    leave_out: list[Annotated[str, Field(pattern=r"^[^/\x00]+$", max_length=255)]]
 
 
 class GtzanConfig(Section):

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -67,7 +68,7 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
                 "Ubuntu or the like (elsewhere: builtin, folder or gtzan)"
             )
     packages = [
-        collect_package(deb, work / "unpacked")
+        collect_package(deb, work / "unpacked", config.debian.leave_out)
         for deb in _fetch(config.debian.packages, work / "fetched")
     ]
     return Collection(
@@ -77,19 +78,22 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     )
 
 
-def collect_package(deb: Path, unpacked: Path) -> Collection:
+def collect_package(deb: Path, unpacked: Path, leave_out: Sequence[str] = ()) -> Collection:
     """Offer the audio of one package, taken apart to ``unpacked/<package>``.
 
-    Recordings are named by their path in the package and, where known, their title. Raises
-    :class:`SoundloomError` if there are none.
+    Recordings are named by their path in the package and, where known, their title. What lies in
+    folders that ``leave_out`` names, in any case, is not offered. Raises :class:`SoundloomError` if
+    there are none.
     """
     package = deb.name.partition("_")[0]
     root = unpacked / package
     _unpack(deb, root)
     unpackable = _unpack_archives(root)
-    files, unreadable = find_audio(root)
+    found, unreadable = find_audio(root)
+    files, left_out = _without_folders(found, root, leave_out)
     if not files and not unreadable:
-        reasons = "".join(f"; {entry.file}: {entry.reason}" for entry in unpackable[:1])
+        first = [*unpackable, *left_out][:1]
+        reasons = "".join(f"; {entry.file}: {entry.reason}" for entry in first)
         raise SoundloomError(
             f"dataset.debian.packages names {package!r}, but there is no audio in that package"
             + reasons
@@ -108,7 +112,7 @@ def collect_package(deb: Path, unpacked: Path) -> Collection:
         ),
         rejected=tuple(
             Rejected(f"{package}/{entry.file}", entry.reason)
-            for entry in [*unpackable, *unreadable, *extras]
+            for entry in [*unpackable, *unreadable, *extras, *left_out]
         ),
         licences={package: licence} if licence else {},
     )
@@ -128,6 +132,29 @@ def licence_label(text: str | None, package: str) -> str:
             if files and licence:
                 return licence[1].strip()
     return f"see licences/{package}.txt"
+
+
+def _without_folders(
+    files: Iterable[Path], root: Path, leave_out: Sequence[str]
+) -> tuple[list[Path], list[Rejected]]:
+    """Files outside folders of these names; second, those folders, each with how much is in it."""
+    names = {name.lower() for name in leave_out}
+    kept: list[Path] = []
+    inside: Counter[Path] = Counter()
+    for file in files:
+        above = [folder for folder in file.parents if folder.is_relative_to(root)][:-1]
+        named = [folder for folder in above if folder.name.lower() in names]
+        if named:
+            inside[named[-1]] += 1  # the outermost
+        else:
+            kept.append(file)
+    return kept, [
+        Rejected(
+            f"{relative_name(folder, root)}/",
+            f"{count} files in a folder that dataset.debian.leave_out names",
+        )
+        for folder, count in inside.items()
+    ]
 
 
 @dataclass(frozen=True)
