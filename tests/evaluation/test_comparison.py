@@ -142,7 +142,7 @@ def test_a_splice_of_training_audio_is_caught_and_real_audio_is_not(
 def test_noise_and_silence_are_further_than_music_by_their_descriptors(
     controls: dict[str, Any],
 ) -> None:
-    for group in ("rhythm", "tonality", "dynamics"):
+    for group in ("rhythm", "tonality", "dynamics", "fine"):
         for name in ("noise", "silence"):
             assert controls[name][group]["ratio"] > controls["real"][group]["ratio"], (group, name)
     assert controls["silence"]["longest_silence_seconds"] == pytest.approx(SECONDS, abs=0.1)
@@ -156,6 +156,7 @@ def test_a_set_is_as_near_to_itself_as_can_be(
     assert numbers["fad"] == pytest.approx(0.0, abs=1e-3)
     assert numbers["tags"] == pytest.approx(0.0, abs=1e-3)
     assert numbers["diversity"] == pytest.approx(1.0, abs=1e-3)
+    assert numbers["frame_change_ratio"] == pytest.approx(1.0)
 
 
 def test_a_continuation_that_falls_apart_is_caught_by_its_ends(

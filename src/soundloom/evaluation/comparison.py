@@ -44,9 +44,15 @@ COUNTED = {
     "dynamics": (
         "rms_dbfs", "crest_db", "spectral_flatness", "centroid_hz", "spectral_flux", "high_band_db",
     ),
+    # Slower modulation is rhythm: the fastest band holds the edges that blur takes.
+    "fine": (
+        "frame_change_db", "onset_sharpness", "harmonic_contrast_db",
+        *(f"modulation_{part}_8_to_20_hz_db" for part in ("low", "mid", "high")),
+    ),
 }  # fmt: skip
 # Windows of recordings whose ends are compared lie this far apart.
 STABILITY_HOP_SECONDS = 0.5
+_LEAST_FRAME_CHANGE_DB = 1e-3  # keeps the ratio finite where real audio is silence
 # Fewer recordings, or pieces of them, cannot be split and compared with each other.
 _LEAST_GROUPS = 4
 _DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -225,6 +231,11 @@ class Comparison:
             name: summary(recording.whole[name] for recording in sample)
             for name, summary in WHOLE_RECORDING.items()
         }
+        changes, real_changes = (
+            _mean(recording.descriptors["fine/frame_change_db"].mean() for recording in side)
+            for side in (sample, self._held_out)
+        )
+        numbers["frame_change_ratio"] = changes / max(real_changes, _LEAST_FRAME_CHANGE_DB)
         if min(len(sample), len(self._held_out)) > 1:
             numbers["diversity"] = relative_diversity(
                 [recording.embeddings for recording in sample],

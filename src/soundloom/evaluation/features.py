@@ -16,7 +16,7 @@ from tqdm import tqdm
 from soundloom.common.errors import SoundloomError
 from soundloom.common.parallel import each
 from soundloom.evaluation.config import WINDOW_SECONDS
-from soundloom.evaluation.metrics import dynamics, rhythm, tonality
+from soundloom.evaluation.metrics import dynamics, fine_structure, rhythm, tonality
 from soundloom.evaluation.metrics.distances import tag_profile
 from soundloom.evaluation.metrics.log_mel import log_mel
 from soundloom.evaluation.metrics.stability import describe_recording
@@ -29,7 +29,7 @@ _SHORTEST_HOP_SECONDS = 0.1
 # Recordings held at a time, for each thread: two let none of them wait for long.
 _AT_A_TIME_A_THREAD = 2
 # Every number that a module's ``describe`` returns becomes a descriptor of the group.
-DESCRIPTORS = {"rhythm": rhythm, "tonality": tonality, "dynamics": dynamics}
+DESCRIPTORS = {"rhythm": rhythm, "tonality": tonality, "dynamics": dynamics, "fine": fine_structure}
 
 
 @dataclass(frozen=True)
