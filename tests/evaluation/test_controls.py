@@ -8,6 +8,8 @@ import pytest
 from soundloom.audio.levels import rms_dbfs
 from soundloom.band.mix import perform
 from soundloom.evaluation.controls import (
+    MADE_ANEW,
+    blurred,
     last_frame,
     make_controls,
     noise_like,
@@ -15,6 +17,7 @@ from soundloom.evaluation.controls import (
     resynthesised,
     splice,
 )
+from soundloom.evaluation.metrics.fine_structure import describe
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.movement import frame_change
@@ -49,12 +52,13 @@ def test_every_control_is_made_of_what_it_claims(
         )
     )  # fmt: skip
     assert list(made) == [
-        "resynthesised", "splice", "prompt_loop", "other_music", "last_frame", "noise",
+        "resynthesised", "blurred", "splice", "prompt_loop", "other_music", "last_frame", "noise",
     ]  # fmt: skip
-    again = made.pop("resynthesised")
-    assert {name: len(samples) for name, samples in again.items()} == {
-        "loud": 6 * RATE_HZ, "quiet": 5 * RATE_HZ,
-    }  # fmt: skip
+    for name in MADE_ANEW:
+        again = made.pop(name)
+        assert {name: len(samples) for name, samples in again.items()} == {
+            "loud": 6 * RATE_HZ, "quiet": 5 * RATE_HZ,
+        }  # fmt: skip
     for name, recordings in made.items():
         assert [len(samples) for samples in recordings.values()] == [7 * RATE_HZ] * 8, name
         assert all(np.abs(samples).max() <= 1.0 for samples in recordings.values()), name
@@ -77,8 +81,8 @@ def test_a_corpus_of_the_bands_has_no_other_music(
         codec, {"a": music}, {"b": music},
         prompt_seconds=2.0, with_band=False, n_windows=60, seed=0, jobs=2,
     )  # fmt: skip
-    names = [next(made)[0] for _ in range(4)]
-    assert names == ["resynthesised", "splice", "prompt_loop", "last_frame"]
+    names = [next(made)[0] for _ in range(5)]
+    assert names == ["resynthesised", "blurred", "splice", "prompt_loop", "last_frame"]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,8 @@ def test_as_much_audio_as_the_windows_need(
         codec, {"a": music}, {"b": music[:RATE_HZ]},
         prompt_seconds=1.0, with_band=False, n_windows=n_windows, seed=0, jobs=2,
     )  # fmt: skip
-    next(made)
+    for _ in MADE_ANEW:
+        next(made)
     lengths = [len(samples) for samples in next(made)[1].values()]
     assert lengths == [round(seconds * RATE_HZ)] * n_recordings
 
@@ -103,6 +108,28 @@ def test_resynthesis_keeps_length_and_frames(codec: FrameCodec, music: np.ndarra
     assert np.abs(again).max() <= 1.0
     frames, frames_again = codec.encode(music), codec.encode(again)
     assert np.corrcoef(frames.ravel(), frames_again.ravel())[0, 1] > 0.95
+
+
+def test_blur_is_told_from_real_audio_by_its_fine_structure(
+    codec: FrameCodec, music: np.ndarray
+) -> None:
+    blurry = blurred(codec, music)
+    assert blurry.shape == music.shape
+    again, real = describe(resynthesised(codec, music), RATE_HZ), describe(music, RATE_HZ)
+    found = describe(blurry, RATE_HZ)
+    for name in ("frame_change_db", "onset_sharpness", "harmonic_contrast_db"):
+        lost, of_the_codec = abs(found[name] - real[name]), abs(again[name] - real[name])
+        assert lost > 1.1 * of_the_codec, name  # real, resynthesised, blurred: in this order
+        assert found[name] < again[name], name
+    fast = [name for name in real if name.endswith("8_to_20_hz_db")]
+    lost, of_the_codec = (
+        sum(abs(one[name] - real[name]) for name in fast) for one in (found, again)
+    )
+    assert lost > 1.3 * of_the_codec
+    assert found["onset_sharpness"] < 0.6 * real["onset_sharpness"]
+    assert found["harmonic_contrast_db"] < real["harmonic_contrast_db"] - 1.5
+    assert rms_dbfs(blurry) == pytest.approx(rms_dbfs(music), abs=0.2)
+    assert np.abs(blurred(codec, np.zeros(RATE_HZ, np.float32))).max() < 1e-6
 
 
 def test_a_held_frame_is_the_prompts_last_and_does_not_move(

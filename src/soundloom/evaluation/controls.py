@@ -10,15 +10,19 @@ from functools import partial
 from itertools import repeat
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
+from soundloom.audio.levels import rms_dbfs
 from soundloom.audio.samples import limited
 from soundloom.band.mix import perform
 from soundloom.common.lazy import LazyMapping
 from soundloom.common.parallel import each
 from soundloom.spectral.codec import FrameCodec
 
-# A control is recordings of at most this length, long enough for all that is measured, and as many
-# as hold the windows asked for, within these limits: of one alone diversity is not defined.
+# All of held-out audio, made anew, as long as it was.
+MADE_ANEW = ("resynthesised", "blurred")
+# Another control is recordings of at most this length, long enough for all that is measured, and as
+# many as hold the windows asked for, within these limits: of one alone diversity is not defined.
 SECONDS = 30.0
 _FEWEST_RECORDINGS, _MOST_RECORDINGS = 2, 8
 _WINDOWS_A_RECORDING = 10
@@ -30,6 +34,9 @@ _CROSSFADE_SECONDS = 0.02
 # A loop this long is within what counts as stuck (4 s), and longer than a passage (2.5 s), so that
 # both measures of looping must find it.
 _LOOP_SECONDS = 3.0
+# Blurred frames change 0.55 to 0.6 times as much as they did: as much as is left by 24 principal
+# components, or by a model that predicts means. In frames and bins.
+_BLUR = 0.85
 
 
 def make_controls(
@@ -46,8 +53,8 @@ def make_controls(
     """Every control's name and its recordings, ``(n_samples,)`` each, by name.
 
     ``training`` and ``held_out`` are real audio at the codec's rate, by name, and may be read only
-    when asked for. ``resynthesised`` is all of the held-out audio, and each made when asked for; of
-    the others there are 2 to 8 recordings of up to 30 s, as ``n_windows``
+    when asked for. ``resynthesised`` and ``blurred`` are all of the held-out audio, and each made
+    when asked for; of the others there are 2 to 8 recordings of up to 30 s, as ``n_windows``
     windows of 3 s need. ``other_music``, songs of the built-in band, is made ``with_band`` alone:
     where the corpus is the band's, it is no other.
     """
@@ -66,6 +73,7 @@ def make_controls(
     in_parallel = partial(each, desc="controls", jobs=jobs)
 
     yield "resynthesised", LazyMapping(names, lambda name: resynthesised(codec, held_out[name]))
+    yield "blurred", LazyMapping(names, lambda name: blurred(codec, held_out[name]))
     yield "splice", _numbered(splice(training, n_samples, rate_hz, rng) for _ in chosen)
     yield "prompt_loop", _numbered(prompt_loop(prompt, n_samples, rate_hz) for prompt in prompts)
     if with_band:
@@ -82,9 +90,22 @@ def _numbered(recordings: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
 
 def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
     """Real audio through the codec and back, ``(n_samples,)``: no model on it can sound better."""
-    # As many frames as cover the audio to its last sample.
-    padded = np.pad(samples, (0, codec.config.hop_samples))
-    return limited(codec.decode(codec.encode(padded), len(samples)), codec.sample_rate_hz)
+    return limited(codec.decode(_frames(codec, samples), len(samples)), codec.sample_rate_hz)
+
+
+def blurred(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
+    """The same with frames smoothed over time and frequency: the right music out of focus.
+
+    As loud as ``samples``: the mean of levels in dB is less than the level of the mean.
+    """
+    smooth = codec.decode(gaussian_filter(_frames(codec, samples), _BLUR), len(samples))
+    gain_db = rms_dbfs(samples) - rms_dbfs(smooth)
+    return limited(smooth * np.float32(10.0 ** (gain_db / 20.0)), codec.sample_rate_hz)
+
+
+def _frames(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
+    """As many frames as cover the audio to its last sample."""
+    return codec.encode(np.pad(samples, (0, codec.config.hop_samples)))
 
 
 def last_frame(codec: FrameCodec, prompt: np.ndarray, n_samples: int) -> np.ndarray:

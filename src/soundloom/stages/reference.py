@@ -20,7 +20,7 @@ from soundloom.corpus.manifest import Manifest
 from soundloom.corpus.split import Part, Segment, parse_segment_name
 from soundloom.evaluation.comparison import Comparison
 from soundloom.evaluation.config import EvaluateConfig
-from soundloom.evaluation.controls import make_controls
+from soundloom.evaluation.controls import MADE_ANEW, make_controls
 from soundloom.evaluation.features import (
     RecordingFeatures,
     extract_features,
@@ -70,7 +70,7 @@ def main() -> None:
         # Held-out audio made anew is as long as it was, and is not to be made to find that out.
         hop = (
             held_out_hop
-            if name == "resynthesised"
+            if name in MADE_ANEW
             else hop_seconds(len(samples) for samples in recordings.values())
         )
         features = extract(recordings, hop)
