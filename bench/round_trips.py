@@ -51,7 +51,7 @@ def main() -> None:
         {key: parse_yaml(value) for key, value in changes.items()}, "--set"
     )
     start_keras(config.evaluate.seed, config.evaluate.threads)
-    from soundloom.evaluation.musicnn import load_tagger
+    from soundloom.evaluation.pretrained import load_tagger
     from soundloom.models.latent_space import LatentSpace
 
     manifest, tagger = read_manifest(), load_tagger()

@@ -45,7 +45,7 @@ FILES_ELSEWHERE = {
     "common/params.py",
     "common/keras_setup.py",  # what TensorFlow prints as it starts is caught in a file
     "pairs/tfrecord.py",
-    "evaluation/musicnn.py",  # weights of an installed package
+    "evaluation/pretrained.py",  # weights of an installed package
     "reporting/page.py",  # its template
     "training/live.py",  # starts a process
 }

@@ -12,6 +12,6 @@ from soundloom.evaluation.tagger import Tagger
 def tagger() -> Tagger:
     """The pretrained tagger; Keras starts here, not when tests are collected."""
     start_keras(seed=0, threads=1)
-    from soundloom.evaluation.musicnn import load_tagger
+    from soundloom.evaluation.pretrained import load_tagger
 
     return load_tagger()

@@ -17,7 +17,7 @@ from recordings import music
 from soundloom.band.mix import perform
 from soundloom.common.errors import SoundloomError
 from soundloom.evaluation.metrics.distances import profile_distance, tag_profile
-from soundloom.evaluation.tagger import TAGS, Tagger, log_mel_windows
+from soundloom.evaluation.tagger import FURTHER_EARS, TAGS, Tagger, log_mel_windows
 from soundloom.ingest.sources import debian
 
 RATE_HZ = 22_050
@@ -25,16 +25,16 @@ Weights = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def musicnn(tagger: Tagger) -> ModuleType:
-    """The module with the network; it imports Keras, which the tagger's fixture has started."""
-    from soundloom.evaluation import musicnn
+def pretrained(tagger: Tagger) -> ModuleType:
+    """The module with the networks; it imports Keras, which the tagger's fixture has started."""
+    from soundloom.evaluation import pretrained
 
-    return musicnn
+    return pretrained
 
 
 @pytest.fixture(scope="module")
-def weights(musicnn: ModuleType) -> Weights:
-    return musicnn.checkpoint_weights()
+def weights(pretrained: ModuleType) -> Weights:
+    return pretrained.checkpoint_weights()
 
 
 def noise(seconds: float, std: float = 0.1) -> np.ndarray:
@@ -100,31 +100,55 @@ class ByHand:
         return gamma * (values - mean) / np.sqrt(variance + 1e-3) + beta
 
 
-def test_the_network_is_the_one_written_out_by_hand(musicnn: ModuleType, weights: Weights) -> None:
+class VggByHand(ByHand):
+    """The other network, likewise."""
+
+    def __call__(self, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        image = self.normalised(window[..., None], "batch_normalization")
+        poolings = (((4, 1), 2), ((2, 2), 2), ((2, 2), 2), ((2, 2), 2), ((4, 4), 4))
+        for number, (size, stride) in enumerate(poolings, start=1):
+            patches = sliding_window_view(np.pad(image, ((1, 1), (1, 1), (0, 0))), (3, 3), (0, 1))
+            kernel = self.weights[f"{number}CNN/kernel"]
+            answers = np.tensordot(patches, kernel.transpose(2, 0, 1, 3), 3)
+            answers = np.maximum(answers + self.weights[f"{number}CNN/bias"], 0.0)
+            image = self.normalised(answers, f"batch_normalization_{number}")
+            image = sliding_window_view(image, size, (0, 1))[::stride, ::stride].max(axis=(-2, -1))
+        embedding = image.ravel()
+        return 1.0 / (1.0 + np.exp(-self.dense(embedding, "dense"))), embedding
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand"), [("MSD_musicnn", ByHand), ("MTT_musicnn", ByHand), ("MSD_vgg", VggByHand)]
+)
+def test_the_network_is_the_one_written_out_by_hand(
+    pretrained: ModuleType, name: str, by_hand: type[ByHand]
+) -> None:
     rng = np.random.default_rng(0)
     levels = 2.0 + 2.0 * rng.standard_normal((2, 187, 96)).astype(np.float32)
-    tags, embeddings = musicnn.network_of(weights).predict_on_batch(np.maximum(levels, 0.0))
-    by_hand = ByHand({name: value.astype(np.float64) for name, value in weights.items()})
+    weights = pretrained.checkpoint_weights(name)
+    network = pretrained.network_of(weights, name)
+    tags, embeddings = network.predict_on_batch(np.maximum(levels, 0.0))
+    exact = by_hand({key: value.astype(np.float64) for key, value in weights.items()})
     for number, window in enumerate(np.maximum(levels, 0.0)):
-        expected_tags, expected_embedding = by_hand(window)
-        np.testing.assert_allclose(embeddings[number], expected_embedding, atol=2e-4)
+        expected_tags, expected_embedding = exact(window)
+        np.testing.assert_allclose(embeddings[number], expected_embedding, rtol=1e-4, atol=2e-4)
         np.testing.assert_allclose(tags[number], expected_tags, atol=1e-5)
     assert np.abs(embeddings[0] - embeddings[1]).max() > 0.1
 
 
-def test_every_weight_is_used_once(musicnn: ModuleType, weights: Weights) -> None:
+def test_every_weight_is_used_once(pretrained: ModuleType, weights: Weights) -> None:
     # 8 convolutions and 2 dense layers with kernel and bias, 11 batch norms of 4 vectors.
     assert len(weights) == 2 * 10 + 4 * 11
-    n_parameters = musicnn.network_of(weights).count_params()
+    n_parameters = pretrained.network_of(weights).count_params()
     assert sum(value.size for value in weights.values()) == n_parameters
     for name in ("dense/kernel", "batch_normalization_7/moving_variance"):
         without = {key: value for key, value in weights.items() if key != name}
         with pytest.raises(SoundloomError, match=f"weight {name} should have shape .* found none"):
-            musicnn.network_of(without)
+            pretrained.network_of(without)
         with pytest.raises(SoundloomError, match=f"{name} should have shape .* found \\(3,\\)"):
-            musicnn.network_of(weights | {name: np.zeros(3, np.float32)})
+            pretrained.network_of(weights | {name: np.zeros(3, np.float32)})
     with pytest.raises(SoundloomError, match="weights of no layer: dense_2/bias"):
-        musicnn.network_of(weights | {"dense_2/bias": np.zeros(3, np.float32)})
+        pretrained.network_of(weights | {"dense_2/bias": np.zeros(3, np.float32)})
 
 
 def test_musicnns_own_code_is_never_run(tagger: Tagger) -> None:
@@ -132,15 +156,15 @@ def test_musicnns_own_code_is_never_run(tagger: Tagger) -> None:
 
 
 def test_without_the_package(
-    musicnn: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pretrained: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(SoundloomError, match=r"package musicnn 0\.1\.0 is not installed"):
-        musicnn.checkpoint_weights()
+        pretrained.checkpoint_weights()
     (tmp_path / "musicnn").mkdir()
     (tmp_path / "musicnn" / "__init__.py").touch()
     with pytest.raises(SoundloomError, match="holds no checkpoint"):
-        musicnn.checkpoint_weights()
+        pretrained.checkpoint_weights()
 
 
 def test_the_input_is_a_log_mel_spectrogram() -> None:
@@ -185,17 +209,27 @@ def test_what_cannot_be_tagged(tagger: Tagger) -> None:
         tagger(np.zeros((100_000, 2)), RATE_HZ)
 
 
-def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, musicnn: ModuleType) -> None:
+def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, pretrained: ModuleType) -> None:
     samples = music(30, RATE_HZ)
     first = tagger(samples, RATE_HZ)
     assert first.tags.shape == (10, 50)
     assert first.embeddings.shape == (10, 200)
     assert first.tags.dtype == first.embeddings.dtype == np.float32
     assert 0.0 <= first.tags.min() <= first.tags.max() <= 1.0
-    again, other = tagger(samples, RATE_HZ), musicnn.load_tagger()(samples, RATE_HZ)
+    again, other = tagger(samples, RATE_HZ), pretrained.load_tagger()(samples, RATE_HZ)
     for result in (again, other):
         np.testing.assert_array_equal(result.tags, first.tags)
         np.testing.assert_array_equal(result.embeddings, first.embeddings)
+        assert first.further.keys() == result.further.keys() == set(FURTHER_EARS)
+        for ear in FURTHER_EARS:
+            np.testing.assert_array_equal(result.further[ear], first.further[ear])
+    assert {ear: found.shape for ear, found in first.further.items()} == {
+        "MSD_vgg": (10, 256), "MTT_musicnn": (10, 200),
+    }  # fmt: skip
+    # Where windows overlap, the further ears still hear one after the other.
+    overlapping = tagger(samples[: RATE_HZ * 7], RATE_HZ, hop_seconds=1.0)
+    assert len(overlapping.embeddings) == 5
+    np.testing.assert_array_equal(overlapping.further["MSD_vgg"], first.further["MSD_vgg"][:2])
     # A window's numbers do not depend on those beside it.
     beginning = tagger(samples[: RATE_HZ * 10], RATE_HZ)
     np.testing.assert_array_equal(beginning.embeddings[:2], first.embeddings[:2])

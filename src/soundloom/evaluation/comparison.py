@@ -22,7 +22,9 @@ from soundloom.evaluation.metrics.distances import (
     bootstrap_interval,
     frechet_distance,
     kernel_distance,
+    mauve_divergence,
     profile_distance,
+    quantised,
     tag_profile,
 )
 from soundloom.evaluation.metrics.distribution import compare
@@ -59,6 +61,7 @@ _DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "fad": frechet_distance,
     "kad": kernel_distance,
 }
+_FEWEST_WINDOWS = 2  # of a set for a distance
 # Sums are rounded alike on any number of cores, and small products are faster on one.
 _same_on_any_machine = threadpool_limits.wrap(limits=1)
 
@@ -129,7 +132,8 @@ class Comparison:
         n_end = 1 + int((END_SECONDS - WINDOW_SECONDS) / long[0].hop_seconds)
         first = np.concatenate([recording.embeddings[:n_end] for recording in long])
         last = np.concatenate([recording.embeddings[-n_end:] for recording in long])
-        reference = _windows(self._held_out, "embeddings", self._n_windows(self._held_out))
+        held_out = self._embeddings(self._held_out)
+        reference = _spaced(held_out, self._n_windows(held_out))
         fads = [frechet_distance(reference, windows) for windows in (first, last)]
         return {
             "fad_first": fads[0],
@@ -151,28 +155,69 @@ class Comparison:
             self._frames_per_second,
         )
 
-    def _n_windows(self, sample: Sequence[RecordingFeatures]) -> int:
-        """Windows both sides of a distance give: as many as asked for, or the smaller side has."""
-        return min(self._config.n_windows, _count(sample), _count(self._held_out))
+    def _distances(self, sample: Sequence[RecordingFeatures]) -> dict[str, Any]:
+        """FAD, KAD and MAD with intervals by every ear, and the distance of the tag profiles."""
+        n_windows = self._n_windows(self._embeddings(sample))
+        tags = [
+            tag_profile(_spaced([recording.tags for recording in side], n_windows))
+            for side in (self._held_out, sample)
+        ]
+        numbers: dict[str, Any] = {**self._by_ear(sample), "tags": profile_distance(*tags)}
+        ears = {ear: self._by_ear(sample, ear) for ear in self._held_out[0].further}
+        if heard := {ear: distances for ear, distances in ears.items() if distances}:
+            numbers["ears"] = heard
+        return numbers
 
-    def _distances(self, sample: Sequence[RecordingFeatures]) -> dict[str, float]:
-        """FAD and KAD with intervals, and the distance of the tag profiles."""
-        n_windows = self._n_windows(sample)
-        sides = (self._held_out, sample)
-        held_out, own = (_windows_by_recording(side, n_windows) for side in sides)
-        tags = [tag_profile(_windows(side, "tags", n_windows)) for side in sides]
+    def _by_ear(
+        self, sample: Sequence[RecordingFeatures], ear: str | None = None
+    ) -> dict[str, float]:
+        """The distances by the tagger, or by a further ear; none of sets too small."""
+        sides = [self._embeddings(side, ear) for side in (self._held_out, sample)]
+        n_windows = self._n_windows(sides[1], ear)
+        if n_windows < _FEWEST_WINDOWS:
+            return {}
+        whole = [_spaced(side, n_windows) for side in sides]
+        parts = [_spaced_by_recording(side, n_windows) for side in sides]
         numbers: dict[str, float] = {"n_windows": n_windows}
         for name, distance in _DISTANCES.items():
-            numbers[name] = distance(*(_windows(side, "embeddings", n_windows) for side in sides))
-            if min(map(len, sides)) > 1:
-                numbers[f"{name}_low"], numbers[f"{name}_high"] = bootstrap_interval(
-                    held_out,
-                    own,
-                    distance,
-                    self._config.n_resamples,
-                    np.random.default_rng(self._config.seed),
-                )
-        return numbers | {"tags": profile_distance(*tags)}
+            numbers |= self._with_interval(name, distance, whole, parts)
+        # Clusters are found once: resamples have other shares of them.
+        held_out, own = (np.concatenate(side) for side in parts)
+        clusters = quantised(held_out, own, self._config.seed)
+        ends = [np.cumsum([len(part) for part in side])[:-1] for side in parts]
+        labels = [np.split(side, end) for side, end in zip(clusters, ends, strict=True)]
+        return numbers | self._with_interval("mad", mauve_divergence, clusters, labels)
+
+    def _with_interval(
+        self,
+        name: str,
+        distance: Callable[[np.ndarray, np.ndarray], float],
+        whole: Sequence[np.ndarray],
+        parts: Sequence[Sequence[np.ndarray]],
+    ) -> dict[str, float]:
+        """A distance of held-out audio and a sample, and its interval over their recordings."""
+        (reference, own), (reference_parts, own_parts) = whole, parts
+        numbers = {name: distance(reference, own)}
+        if min(len(reference_parts), len(own_parts)) > 1:
+            numbers[f"{name}_low"], numbers[f"{name}_high"] = bootstrap_interval(
+                reference_parts,
+                own_parts,
+                distance,
+                self._config.n_resamples,
+                np.random.default_rng(self._config.seed),
+            )
+        return numbers
+
+    def _embeddings(
+        self, side: Sequence[RecordingFeatures], ear: str | None = None
+    ) -> list[np.ndarray]:
+        """A set's embeddings by recording: the tagger's, or a further ear's."""
+        return [recording.further[ear] if ear else recording.embeddings for recording in side]
+
+    def _n_windows(self, sample: Sequence[np.ndarray], ear: str | None = None) -> int:
+        """Windows both sides of a distance give: as many as asked for, or the smaller side has."""
+        counts = (sum(map(len, side)) for side in (sample, self._embeddings(self._held_out, ear)))
+        return min(self._config.n_windows, *counts)
 
     def _descriptors(self, sample: Sequence[RecordingFeatures]) -> dict[str, dict[str, float]]:
         """Of each group: every descriptor's distance, and the mean beside that of real audio.
@@ -248,20 +293,13 @@ def _pieces_of(recording: RecordingFeatures) -> np.ndarray:
     return next(iter(recording.descriptors.values()))
 
 
-def _count(side: Sequence[RecordingFeatures]) -> int:
-    return sum(len(recording.embeddings) for recording in side)
-
-
-def _windows(side: Sequence[RecordingFeatures], what: str, count: int) -> np.ndarray:
+def _spaced(parts: Sequence[np.ndarray], count: int) -> np.ndarray:
     """``count`` of a set's windows, evenly spaced over all of it."""
-    windows = np.concatenate([getattr(recording, what) for recording in side])
+    windows = np.concatenate(parts)
     return windows[evenly_spaced(len(windows), count)]
 
 
-def _windows_by_recording(side: Sequence[RecordingFeatures], count: int) -> list[np.ndarray]:
-    """``count`` of a set's embeddings, about, by recording."""
-    share = count / _count(side)
-    return [
-        embeddings[evenly_spaced(len(embeddings), max(round(share * len(embeddings)), 1))]
-        for embeddings in (recording.embeddings for recording in side)
-    ]
+def _spaced_by_recording(parts: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
+    """``count`` of a set's windows, about, by recording."""
+    share = count / sum(map(len, parts))
+    return [part[evenly_spaced(len(part), max(round(share * len(part)), 1))] for part in parts]

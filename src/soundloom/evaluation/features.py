@@ -44,6 +44,8 @@ class RecordingFeatures:
     """``(n_windows, 50)``."""
     embeddings: np.ndarray
     """``(n_windows, 200)``."""
+    further: Mapping[str, np.ndarray]
+    """Embeddings by each further ear, ``(n, size)``, of windows that do not overlap."""
     log_mel: np.ndarray
     """``(n_frames, n_bands)`` dB, see ``metrics/log_mel.py``."""
     descriptors: Mapping[str, np.ndarray]
@@ -105,6 +107,7 @@ def _features_of(
                 hop_seconds=hop_seconds,
                 tags=result.tags,
                 embeddings=result.embeddings,
+                further=result.further,
                 **known,
             )
         )
@@ -138,6 +141,7 @@ def to_arrays(features: Sequence[RecordingFeatures]) -> dict[str, np.ndarray]:
             f"{number}/tags": recording.tags,
             f"{number}/embeddings": recording.embeddings,
             f"{number}/log_mel": recording.log_mel,
+            **{f"{number}/by/{ear}": values for ear, values in recording.further.items()},
             **{f"{number}/of/{key}": values for key, values in recording.descriptors.items()},
             **{f"{number}/whole/{key}": np.array(value) for key, value in recording.whole.items()},
         }
@@ -156,6 +160,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[RecordingFeatures]:
                 hop_seconds=hop_seconds,
                 tags=arrays[f"{number}/tags"],
                 embeddings=arrays[f"{number}/embeddings"],
+                further=_under(arrays, f"{number}/by/"),
                 log_mel=arrays[f"{number}/log_mel"],
                 descriptors=_under(arrays, f"{number}/of/"),
                 whole={

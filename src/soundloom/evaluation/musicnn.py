@@ -1,81 +1,22 @@
-"""The tagger's network: musicnn in Keras 3, with its published weights.
+"""musicnn in Keras 3: filters shaped after timbre and rhythm.
 
-It is musicnn as trained on the Million Song Dataset's 50 most frequent last.fm tags (Pons & Serra
-2019, arXiv 1909.06654; its front end: Pons et al. 2018, arXiv 1711.02520), rebuilt from the weights
-that PyPI's ``musicnn`` 0.1.0 carries (ISC licence). That package's own code needs TensorFlow 1 and
-is never imported. Importing this module imports Keras: see ``common/keras_setup.py``.
+It was trained on the Million Song Dataset's 50 most frequent last.fm tags, and on MagnaTagATune's
+(Pons & Serra 2019, arXiv 1909.06654; its front end: Pons et al. 2018, arXiv 1711.02520). Importing
+this module imports Keras.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
 
-from soundloom.common.errors import SoundloomError
-from soundloom.common.tensorflow_only import read_checkpoint
-from soundloom.evaluation.tagger import EMBEDDING_SIZE, N_MELS, TAGS, WINDOW_FRAMES, Tagger
-
-_MODEL = "MSD_musicnn"
-# Adam's state, which the checkpoint holds beside the weights.
-_OPTIMISER_SUFFIXES = ("/Adam", "/Adam_1", "_power")
+from soundloom.evaluation.tagger import EMBEDDING_SIZE, N_MELS, TAGS, WINDOW_FRAMES
 
 
-def load_tagger() -> Tagger:
-    """The tagger with the weights of the installed package ``musicnn``.
-
-    Raises :class:`SoundloomError` when it is not installed or holds other weights.
-    """
-    return Tagger(network_of(checkpoint_weights()))
-
-
-def network_of(weights: Mapping[str, np.ndarray]) -> keras.Model:
-    """Log-mel windows → tags and embeddings, with ``weights`` by their names in the checkpoint.
-
-    Raises :class:`SoundloomError` when a weight is missing, left over or of another shape.
-    """
-    network, unused = _network(), dict(weights)
-    for layer in network.layers:
-        names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
-        for name, weight in zip(names, layer.weights, strict=True):
-            found, shape = unused.pop(name, None), tuple(weight.shape)
-            # Filters that span all features lie there as pictures one channel deep.
-            if found is not None and found.ndim == len(shape) + 1 and found.shape[2] == 1:
-                found = found.squeeze(2)
-            if found is None or found.shape != shape:
-                raise SoundloomError(
-                    f"{_MODEL}: weight {name} should have shape {shape}; "
-                    f"found {'none' if found is None else found.shape}"
-                )
-            weight.assign(found)
-    if unused:
-        raise SoundloomError(f"{_MODEL}: weights of no layer: {', '.join(sorted(unused))}")
-    return network
-
-
-def checkpoint_weights() -> dict[str, np.ndarray]:
-    """Weights of MSD_musicnn by name, from the installed package, without the optimiser's state."""
-    # Finding a package does not run it.
-    package = find_spec("musicnn")
-    if package is None or not package.submodule_search_locations:
-        raise SoundloomError("the package musicnn 0.1.0 is not installed; its weights are needed")
-    folder = Path(package.submodule_search_locations[0]) / _MODEL
-    if not (folder / ".index").is_file():
-        raise SoundloomError(f"{folder}: holds no checkpoint; musicnn 0.1.0 has one there")
-    # The checkpoint's files have no name but their endings.
-    variables = read_checkpoint(f"{folder}/")
-    return {
-        name: value for name, value in variables.items() if not name.endswith(_OPTIMISER_SUFFIXES)
-    }
-
-
-def _network() -> keras.Model:
+def musicnn() -> keras.Model:
     """The network without its weights; layers have the names of the checkpoint's variables.
 
     In the comments B is the batch, T the 187 frames.

@@ -1,7 +1,8 @@
 """The tagger: tags of music from a pretrained network, and embeddings that place it among other.
 
-Audio → log-mel windows of 3 s → tags and embeddings of each. The network, which takes Keras, is
-handed in: ``musicnn.py`` builds it.
+Audio → log-mel windows of 3 s → tags and embeddings of each, and embeddings by further ears, other
+networks that take the same windows. The networks, which take Keras, are handed in:
+``pretrained.py`` builds them.
 
 It is fed 16 kHz, thus nothing above 8 kHz, and loudness matters to it. On 49 clips of rock, 3 dB
 less moves the embeddings by a Fréchet distance of 3 and 12 dB less by 30, where two halves of the
@@ -10,6 +11,7 @@ same songs lie 8 apart: bring what is to be compared to one level first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +36,8 @@ TAGS = (
     "sad", "House", "happy",
 )  # fmt: skip
 EMBEDDING_SIZE = 200
+# Named as in the package; a measure of theirs is ``ears/<name>/fad`` and so on.
+FURTHER_EARS = ("MSD_vgg", "MTT_musicnn")
 
 # Every batch has this many windows, filled up with silence: one shape is compiled once, and sums
 # are rounded alike however many windows there are. Larger batches are no faster on a CPU.
@@ -44,12 +48,12 @@ class Network(Protocol):
     """What the tagger needs of a Keras model."""
 
     def predict_on_batch(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """``(batch, 187, 96)`` windows → tags ``(batch, 50)`` and embeddings ``(batch, 200)``."""
+        """``(batch, 187, 96)`` windows → tags ``(batch, 50)`` and embeddings ``(batch, size)``."""
 
 
 @dataclass(frozen=True)
 class TagResult:
-    """What the tagger made of each window of one recording."""
+    """What the tagger and the further ears made of the windows of one recording."""
 
     tags: np.ndarray
     """``(n_windows, 50)`` float32 in [0, 1]: how likely each of :data:`TAGS` is, independently."""
@@ -61,12 +65,18 @@ class TagResult:
     and whose 753 values outnumber the windows there usually are, it suits a Gaussian.
     """
 
+    further: Mapping[str, np.ndarray]
+    """Embeddings by each further ear, ``(n, size)`` float32, of windows one after the other.
+
+    Where windows overlap they say little more than those that do not, and every ear takes time.
+    """
+
 
 class Tagger:
-    """A network applied to audio; the same audio and thread count give the same numbers."""
+    """Networks applied to audio; the same audio and thread count give the same numbers."""
 
-    def __init__(self, network: Network):
-        self._network = network
+    def __init__(self, network: Network, further: Mapping[str, Network] | None = None):
+        self._network, self._further = network, further or {}
 
     def __call__(
         self, samples: np.ndarray, sample_rate_hz: int, hop_seconds: float = WINDOW_SECONDS
@@ -75,15 +85,25 @@ class Tagger:
 
         Silence is no error: it always gives one and the same vector, which says nothing of music.
         """
-        windows = log_mel_windows(samples, sample_rate_hz, hop_seconds)
-        n_padding = -len(windows) % _BATCH_WINDOWS
-        padded = np.pad(windows, ((0, n_padding), (0, 0), (0, 0)))
-        batches = [
-            self._network.predict_on_batch(padded[start : start + _BATCH_WINDOWS])
-            for start in range(0, len(padded), _BATCH_WINDOWS)
-        ]
-        tags, embeddings = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-        return TagResult(tags[: len(windows)], embeddings[: len(windows)])
+        frames = _log_mel(samples, sample_rate_hz)
+        tags, embeddings = _apply(self._network, _windows(frames, hop_seconds))
+        apart = _windows(frames, WINDOW_SECONDS)
+        return TagResult(
+            tags,
+            embeddings,
+            {name: _apply(network, apart)[1] for name, network in self._further.items()},
+        )
+
+
+def _apply(network: Network, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tags and embeddings of any number of windows."""
+    padded = np.pad(windows, ((0, -len(windows) % _BATCH_WINDOWS), (0, 0), (0, 0)))
+    batches = [
+        network.predict_on_batch(padded[start : start + _BATCH_WINDOWS])
+        for start in range(0, len(padded), _BATCH_WINDOWS)
+    ]
+    tags, embeddings = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return tags[: len(windows)], embeddings[: len(windows)]
 
 
 def log_mel_windows(
@@ -99,13 +119,13 @@ def log_mel_windows(
     Raises :class:`SoundloomError`: audio shorter than a window, not mono or not finite, or a hop
     shorter than a frame.
     """
+    return _windows(_log_mel(samples, sample_rate_hz), hop_seconds)
+
+
+def _log_mel(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """``(n_samples,)`` audio → ``(n_frames, 96)`` float32; errors: :func:`log_mel_windows`."""
     if samples.ndim != 1 or not np.isfinite(samples).all():
         raise SoundloomError(f"audio to tag must be mono and finite; got shape {samples.shape}")
-    frames_per_second = SAMPLE_RATE_HZ / HOP_SAMPLES
-    if hop_seconds * frames_per_second < 1.0:
-        raise SoundloomError(
-            f"hop_seconds is {hop_seconds}; it must be at least {1 / frames_per_second}"
-        )
     if len(samples) < WINDOW_SECONDS * sample_rate_hz:
         raise SoundloomError(
             f"audio to tag lasts {len(samples) / sample_rate_hz:.2f} s; "
@@ -118,7 +138,16 @@ def log_mel_windows(
         hop_length=HOP_SAMPLES,
         n_mels=N_MELS,
     ).T
-    frames = np.log10(10_000.0 * power + 1.0).astype(np.float32)
+    return np.log10(10_000.0 * power + 1.0).astype(np.float32)
+
+
+def _windows(frames: np.ndarray, hop_seconds: float) -> np.ndarray:
+    """``(n_frames, 96)`` → ``(n_windows, 187, 96)``, one every ``hop_seconds``."""
+    frames_per_second = SAMPLE_RATE_HZ / HOP_SAMPLES
+    if hop_seconds * frames_per_second < 1.0:
+        raise SoundloomError(
+            f"hop_seconds is {hop_seconds}; it must be at least {1 / frames_per_second}"
+        )
     last_start = len(frames) - WINDOW_FRAMES
     n_windows = 1 + int(last_start / (hop_seconds * frames_per_second))
     starts = np.round(np.arange(n_windows) * hop_seconds * frames_per_second).astype(int)

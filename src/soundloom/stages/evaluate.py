@@ -33,7 +33,7 @@ def main() -> None:
     """Run the stage."""
     config, manifest = EvaluateConfig.load(), read_manifest()
     start_keras(config.seed, config.threads)
-    from soundloom.evaluation.musicnn import load_tagger
+    from soundloom.evaluation.pretrained import load_tagger
 
     rate_hz = manifest.sample_rate_hz
     files = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))

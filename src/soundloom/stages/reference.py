@@ -36,7 +36,7 @@ def main() -> None:
     """Run the stage."""
     config, prompts, manifest = EvaluateConfig.load(), HeldOutConfig.load(), read_manifest()
     start_keras(config.seed, config.threads)
-    from soundloom.evaluation.musicnn import load_tagger
+    from soundloom.evaluation.pretrained import load_tagger
 
     rate_hz, tagger = manifest.sample_rate_hz, load_tagger()
     training, held_out = (part_audio(manifest, part) for part in ("train", prompts.prompts_from))

@@ -14,7 +14,9 @@ from soundloom.evaluation.metrics.distances import (
     bootstrap_interval,
     frechet_distance,
     kernel_distance,
+    mauve_divergence,
     profile_distance,
+    quantised,
     tag_profile,
 )
 
@@ -142,6 +144,50 @@ def test_what_cannot_be_compared(distance: Distance) -> None:
 def test_kernel_distance_needs_windows_that_differ() -> None:
     with pytest.raises(SoundloomError, match="bandwidth"):
         kernel_distance(np.ones((5, 3)), gaussian(5, 3, 0))
+
+
+def shares(*counts: int) -> np.ndarray:
+    """As many windows in each cluster."""
+    return np.repeat(np.arange(len(counts)), counts)[:, None]
+
+
+def test_mauve_divergence_of_known_shares() -> None:
+    assert mauve_divergence(shares(30, 10), shares(3, 1)) == pytest.approx(0.0, abs=1e-9)
+    # Nothing in common: exp(-5 KL) are w⁵ and (1 - w)⁵, and ∫ y dx = 5 B(6, 5) = 1 / 252.
+    assert mauve_divergence(shares(7, 0), shares(0, 9)) == pytest.approx(np.log(252), abs=0.05)
+    # By hand, with a sum of its own over many mixtures.
+    first, second = np.array([0.5, 0.5, 0.0]), np.array([0.25, 0.25, 0.5])
+    w = np.linspace(0.0, 1.0, 20_001)[1:-1]
+    mixture = np.outer(w, first) + np.outer(1 - w, second)
+    y = np.exp(-5 * (second * np.log(second / mixture)).sum(axis=1))
+    x = np.exp(-5 * (first[:2] * np.log(first[:2] / mixture[:, :2])).sum(axis=1))
+    area = x[0] + np.sum((y[1:] + y[:-1]) / 2 * np.diff(x))  # before w = 0 the curve is level
+    found = mauve_divergence(shares(2, 2, 0), shares(1, 1, 2))
+    assert found == pytest.approx(-np.log(area), abs=0.03)
+    assert found == pytest.approx(mauve_divergence(shares(1, 1, 2), shares(2, 2, 0)))
+
+
+def test_clusters_are_those_that_are_there() -> None:
+    centres = np.eye(4) * 3.0
+    reference = np.repeat(centres, (10, 10, 20, 0), axis=0) + 0.01 * gaussian(40, 4, 0)
+    sample = np.repeat(centres, (10, 10, 0, 20), axis=0) + 0.01 * gaussian(40, 4, 1)
+    found = quantised(reference, sample, seed=0)
+    truth = mauve_divergence(shares(10, 10, 20, 0), shares(10, 10, 0, 20))
+    assert mauve_divergence(*found) == pytest.approx(truth)
+    for again, side in zip(quantised(reference, sample, seed=0), found, strict=True):
+        assert np.array_equal(again, side)
+    # The norm does not count, and windows that are all alike are in one cluster.
+    assert mauve_divergence(*quantised(reference, 5.0 * reference, 0)) == pytest.approx(0.0)
+    assert mauve_divergence(*quantised(np.ones((5, 3)), np.ones((9, 3)), 0)) == pytest.approx(0.0)
+
+
+def test_further_is_more_divergence() -> None:
+    reference = gaussian(300, 8, 0)
+    moved = [
+        mauve_divergence(*quantised(reference, gaussian(300, 8, 1, mean=mean), 0))
+        for mean in (0.0, 0.5, 1.5)
+    ]
+    assert moved[0] < 0.3 * moved[1] < 0.3 * moved[2] < 0.3 * 5.6
 
 
 def test_profiles() -> None:
