@@ -70,12 +70,15 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-# Numbers of ``describe_recording`` that are reported of a set, and what is taken of those of its
+# Numbers of whole recordings that are reported of a set, and what is taken of those of its
 # recordings.
 WHOLE_RECORDING: dict[str, Callable[[Iterable[float]], float]] = {
     "repetition": _mean,
     "stuck_seconds": max,
     "longest_silence_seconds": max,
+    "section_changes_per_minute": _mean,
+    "returns_per_minute": _mean,
+    "chord_changes_per_minute": _mean,
 }
 
 

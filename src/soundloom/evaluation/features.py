@@ -16,7 +16,7 @@ from tqdm import tqdm
 from soundloom.common.errors import SoundloomError
 from soundloom.common.parallel import each
 from soundloom.evaluation.config import WINDOW_SECONDS
-from soundloom.evaluation.metrics import dynamics, fine_structure, rhythm, tonality
+from soundloom.evaluation.metrics import dynamics, fine_structure, rhythm, structure, tonality
 from soundloom.evaluation.metrics.distances import tag_profile
 from soundloom.evaluation.metrics.log_mel import log_mel
 from soundloom.evaluation.metrics.stability import describe_recording
@@ -51,7 +51,7 @@ class RecordingFeatures:
     descriptors: Mapping[str, np.ndarray]
     """``rhythm/tempo_bpm`` and so on, each ``(n_pieces,)``: a value a piece of 10 s."""
     whole: Mapping[str, float]
-    """Numbers of the whole recording, see :func:`~.metrics.stability.describe_recording`."""
+    """Numbers of the whole recording: ``metrics/stability.py`` and ``metrics/structure.py``."""
 
 
 def extract_features(
@@ -184,7 +184,12 @@ def _describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:
     return {
         "log_mel": frames,
         "descriptors": {key: np.array([piece[key] for piece in pieces]) for key in pieces[0]},
-        "whole": describe_recording(samples, frames, sample_rate_hz),
+        "whole": {
+            **describe_recording(samples, frames, sample_rate_hz),
+            **structure.describe(
+                tonality.chroma(samples, sample_rate_hz), frames, len(samples) / sample_rate_hz
+            ),
+        },
     }
 
 
