@@ -201,7 +201,7 @@ class Comparison:
         """A distance of held-out audio and a sample, and its interval over their recordings."""
         (reference, own), (reference_parts, own_parts) = whole, parts
         numbers = {name: distance(reference, own)}
-        if min(len(reference_parts), len(own_parts)) > 1:
+        if self._config.n_resamples and min(len(reference_parts), len(own_parts)) > 1:
             numbers[f"{name}_low"], numbers[f"{name}_high"] = bootstrap_interval(
                 reference_parts,
                 own_parts,
