@@ -7,6 +7,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,13 @@ from params import small_config
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_json, write_json
 from soundloom.corpus.files import read_manifest
-from soundloom.reporting.page import loss_chart, metric_table, nice_ticks, recordings_by_licence
+from soundloom.reporting.page import (
+    ears_table,
+    loss_chart,
+    metric_table,
+    nice_ticks,
+    recordings_by_licence,
+)
 from soundloom.stages import report as stage
 
 
@@ -177,6 +184,7 @@ def test_the_evaluation_is_shown_and_its_pairs_play(
     stage.main()
     page = Reader(stage.LISTEN_FILE.read_text(encoding="utf-8"))
     assert "metric generated real noise fad 20.5 5.25 190 rhythm.ratio 1.5 – –" in page.text
+    assert "By several ears, and what they miss" in page.text
     assert "rhythm.tempo_bpm_distance 0.5 – –" in page.text, "every number of metrics is here"
     assert "Tags of generated audio metal, rock Tags of held-out audio rock, metal" in page.text
     assert "Pair 1: correlation 0.62" in page.text
@@ -187,6 +195,25 @@ def test_the_evaluation_is_shown_and_its_pairs_play(
         (tmp_path / "data/evaluated/figures/distances.png").read_bytes()
     ).decode("ascii")
     assert shown in [image["src"] for image in page.all("img")]
+
+
+def test_several_ears_lie_side_by_side() -> None:
+    heard = {"fad": 31.4, "kad": 84.0, "mad": 2.25, "fad_low": 20.0}
+    sets: dict[str, dict[str, Any]] = {
+        "generated": {
+            "fad": 18.6, "kad": 35.0, "mad": 1.0, "ears": {"MSD_vgg": heard},
+            "fine": {"ratio": 1.724}, "frame_change_ratio": 0.56,
+        },
+        "real": {"fad": 8.4, "kad": 2.5, "ears": {"MSD_vgg": heard}, "fine": {}},
+    }  # fmt: skip
+    table = ears_table(sets)
+    assert table.header == ("", "generated", "real")
+    assert table.rows == (
+        ("FAD · KAD · MAD by MSD_musicnn", "19 · 35 · 1.0", "8 · 2 · –"),
+        ("… by MSD_vgg", "31 · 84 · 2.2", "31 · 84 · 2.2"),
+        ("Fine structure, times real to real", "1.72", "–"),
+        ("Frame change, of held-out audio's", "0.56", "–"),
+    )
 
 
 def test_other_music_is_explained_where_it_is_in_the_table(

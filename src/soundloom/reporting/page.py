@@ -27,6 +27,20 @@ from soundloom.figures.canvas import HEAT_MAP_RIGHT, LEFT
 CHART_WIDTH, CHART_HEIGHT = 640, 260
 CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 64, 16, 16, 40
 LOSSES = {"loss": "training loss", "val_loss": "validation loss"}
+# Rows of the short table of an evaluation: numbers by their flattened names, and how they are read.
+# Those of a further ear lie under ``ears.<name>``; the first ear's lie bare.
+_DISTANCES = (("fad", ".0f"), ("kad", ".0f"), ("mad", ".1f"))
+_ABSENT = "–"
+_FIRST_EAR = "MSD_musicnn"
+_ROWS = {
+    "Fine structure, times real to real": (("fine.ratio", ".2f"),),
+    "Frame change, of held-out audio's": (("frame_change_ratio", ".2f"),),
+    "Section changes · returns · chord changes a minute": (
+        ("section_changes_per_minute", ".1f"),
+        ("returns_per_minute", ".1f"),
+        ("chord_changes_per_minute", ".0f"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -144,6 +158,7 @@ def render(
         samples=samples,
         chart=loss_chart(history),
         evaluation=evaluation,
+        ears_table=ears_table(evaluation.sets) if evaluation else None,
         evaluation_table=metric_table("All numbers", evaluation.sets) if evaluation else None,
         metrics=[metric_table(title, document) for title, document in metrics.items()],
         params=[param_table(section, values) for section, values in params.items()],
@@ -168,6 +183,31 @@ def recordings_by_licence(manifest: Manifest) -> dict[str, list[str]]:
             if name not in names:
                 names.append(name)
     return under
+
+
+def ears_table(sets: Mapping[str, Mapping[str, Any]]) -> Table:
+    """FAD, KAD and MAD of every set by every ear, its fine structure and its form, in a few rows.
+
+    What no set has is no row.
+    """
+    ears = dict.fromkeys(ear for numbers in sets.values() for ear in numbers.get("ears", {}))
+    title = f"FAD · KAD · MAD by {_FIRST_EAR}"
+    wanted: dict[str, tuple[tuple[str, str], ...]] = {title: _DISTANCES}
+    for ear in ears:
+        wanted[f"… by {ear}"] = tuple((f"ears.{ear}.{name}", form) for name, form in _DISTANCES)
+    known = [flattened(numbers) for numbers in sets.values()]
+    rows = [
+        (row, *(_together(numbers, names) for numbers in known))
+        for row, names in (wanted | _ROWS).items()
+    ]
+    some = tuple(row for row in rows if any(cell != _ABSENT for cell in row[1:]))
+    return Table("By several ears, and what they miss", ("", *sets), some)
+
+
+def _together(numbers: Mapping[str, Any], names: Sequence[tuple[str, str]]) -> str:
+    """Numbers that are read together; one mark where all are absent."""
+    cells = [format(numbers[name], form) if name in numbers else _ABSENT for name, form in names]
+    return " · ".join(cells) if set(cells) != {_ABSENT} else _ABSENT
 
 
 def metric_table(title: str, document: Mapping[str, Any]) -> Table:
@@ -263,7 +303,7 @@ def _text(value: Any) -> str:
     """A value as a reader wants it: five digits of a number, yes or no, a list's items."""
     match value:
         case None:
-            return "–"
+            return _ABSENT
         case bool():
             return "yes" if value else "no"
         case float():
