@@ -31,6 +31,7 @@ LOSSES = {"loss": "training loss", "val_loss": "validation loss"}
 # Those of a further ear lie under ``ears.<name>``; the first ear's lie bare.
 _DISTANCES = (("fad", ".0f"), ("kad", ".0f"), ("mad", ".1f"))
 _ABSENT = "–"
+_BESIDE = "\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}"  # on one line
 _FIRST_EAR = "MSD_musicnn"
 _ROWS = {
     "Fine structure, times real to real": (("fine.ratio", ".2f"),),
@@ -207,7 +208,7 @@ def ears_table(sets: Mapping[str, Mapping[str, Any]]) -> Table:
 def _together(numbers: Mapping[str, Any], names: Sequence[tuple[str, str]]) -> str:
     """Numbers that are read together; one mark where all are absent."""
     cells = [format(numbers[name], form) if name in numbers else _ABSENT for name, form in names]
-    return " · ".join(cells) if set(cells) != {_ABSENT} else _ABSENT
+    return _BESIDE.join(cells) if set(cells) != {_ABSENT} else _ABSENT
 
 
 def metric_table(title: str, document: Mapping[str, Any]) -> Table:
