@@ -11,7 +11,7 @@ from soundloom.common.paths import RAW_FOLDER, SPLIT_FILE
 from soundloom.corpus.files import write_split
 from soundloom.corpus.manifest import Clip, Manifest
 from soundloom.corpus.split import Segment
-from soundloom.stages.reference import part_audio
+from soundloom.stages.reference import part_audio, whole_minutes
 
 
 def test_the_audio_of_a_part_is_its_segments(project: Path) -> None:
@@ -42,3 +42,38 @@ def test_the_audio_of_a_part_is_its_segments(project: Path) -> None:
     assert np.array_equal(training["rock.00000@7000"], clips["rock.00000"][7000:])
     assert list(test) == ["rock.00000@4000"]
     assert np.array_equal(test["rock.00000@4000"], clips["rock.00000"][4000:6000])
+
+
+def test_clips_that_follow_each_other_make_minutes(project: Path) -> None:
+    rate_hz = 8000
+    clip_samples = 30 * rate_hz
+    rng = np.random.default_rng(0)
+    song = (rng.integers(-(2**15), 2**15, 150 * rate_hz) / 2**15).astype(np.float32)
+    starts_s = (0, 30, 60, 90, 120)
+    names = [f"rock.{number:05d}" for number in range(6)]
+    for name, start_s in zip(names, (*starts_s, 0), strict=True):
+        clip = song[start_s * rate_hz :][:clip_samples]
+        write_audio(project / RAW_FOLDER / f"rock/{name}.wav", clip, rate_hz)
+    write_split(
+        SPLIT_FILE,
+        [
+            Segment(names[0], 0, clip_samples, "train"),
+            Segment(names[1], 0, 10 * rate_hz, "train"),
+            Segment(names[1], 10 * rate_hz, 20 * rate_hz, "test"),
+            Segment(names[1], 20 * rate_hz, clip_samples, "train"),
+            *(Segment(name, 0, clip_samples, "train") for name in names[2:5]),
+            Segment(names[5], 0, clip_samples, "train"),
+        ],
+    )
+    clips = [
+        Clip(f"rock/{name}.wav", "one song", start_s * rate_hz, clip_samples, None, None, "")
+        for name, start_s in zip(names[:5], starts_s, strict=True)
+    ]
+    clips.append(Clip(f"rock/{names[5]}.wav", "another", 0, clip_samples, None, None, ""))
+    manifest = Manifest("folder", "rock", rate_hz, tuple(clips))
+    minutes = whole_minutes(manifest, "train")
+    # 40 s, 10 s of the test part, then 100 s on end; 30 s of another song are no minute either.
+    assert list(minutes) == [f"rock.00001@{20 * rate_hz}+0"]
+    (minute,) = minutes.values()
+    assert np.array_equal(minute, song[50 * rate_hz :][: 60 * rate_hz])
+    assert not whole_minutes(manifest, "test")

@@ -123,6 +123,14 @@ def describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, float]:
     }
 
 
+def describe_structure(
+    samples: np.ndarray, frames: np.ndarray, sample_rate_hz: int
+) -> dict[str, float]:
+    """Sections, returns and chords of a recording, ``(n_samples,)``, and its log-mel frames."""
+    chroma = tonality.chroma(samples, sample_rate_hz)
+    return structure.describe(chroma, frames, len(samples) / sample_rate_hz)
+
+
 def hop_for(durations_seconds: Sequence[float], n_windows: int) -> float:
     """The hop at which recordings of these lengths give ``n_windows`` windows of 3 s, or more.
 
@@ -186,9 +194,7 @@ def _describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, Any]:
         "descriptors": {key: np.array([piece[key] for piece in pieces]) for key in pieces[0]},
         "whole": {
             **describe_recording(samples, frames, sample_rate_hz),
-            **structure.describe(
-                tonality.chroma(samples, sample_rate_hz), frames, len(samples) / sample_rate_hz
-            ),
+            **describe_structure(samples, frames, sample_rate_hz),
         },
     }
 
