@@ -42,7 +42,7 @@ def main() -> None:
     start_keras(config.seed, config.threads)
     from soundloom.evaluation.pretrained import load_tagger
 
-    rate_hz, tagger = read_manifest().sample_rate_hz, load_tagger()
+    rate_hz, tagger = read_manifest().sample_rate_hz, load_tagger(config.ears)
     entries = [
         read_json(project / GENERATED_FOLDER / "generated.json")["samples"]
         for project in (arguments.a, arguments.b)

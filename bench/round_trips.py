@@ -54,7 +54,7 @@ def main() -> None:
     from soundloom.evaluation.pretrained import load_tagger
     from soundloom.models.latent_space import LatentSpace
 
-    manifest, tagger = read_manifest(), load_tagger()
+    manifest, tagger = read_manifest(), load_tagger(config.evaluate.ears)
     rate_hz = manifest.sample_rate_hz
     training = part_audio(manifest, "train")
     held_out = part_audio(manifest, config.generate.prompts_from)

@@ -45,7 +45,14 @@ def songs() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def evaluate_config() -> EvaluateConfig:
-    return EvaluateConfig(n_windows=N_WINDOWS, n_resamples=20, n_pairs=2, seed=0, threads=1)
+    return EvaluateConfig(
+        n_windows=N_WINDOWS,
+        n_resamples=20,
+        n_pairs=2,
+        ears=["MSD_vgg", "MTT_musicnn"],
+        seed=0,
+        threads=1,
+    )
 
 
 @pytest.fixture(scope="module")

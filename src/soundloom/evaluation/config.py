@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from soundloom.common.params import Section, Seed, Threads
 
@@ -20,5 +20,13 @@ class EvaluateConfig(Section):
     n_windows: Annotated[int, Field(ge=10, le=100_000)]
     n_resamples: Annotated[int, Field(ge=10, le=100_000)]
     n_pairs: Annotated[int, Field(ge=0, le=100)]
+    ears: list[Literal["MSD_vgg", "MTT_musicnn"]]
     seed: Seed
     threads: Threads
+
+    @field_validator("ears")
+    @classmethod
+    def _each_once(cls, ears: list[str]) -> list[str]:
+        if len(set(ears)) < len(ears):
+            raise ValueError("it must name each ear at most once")
+        return ears

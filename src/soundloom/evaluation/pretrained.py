@@ -8,7 +8,7 @@ the others. Importing this module imports Keras: see ``common/keras_setup.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,15 +32,13 @@ _NETWORKS: dict[str, Callable[[], keras.Model]] = {
 _OPTIMISER_SUFFIXES = ("/Adam", "/Adam_1", "_power")
 
 
-def load_tagger() -> Tagger:
-    """The tagger and the further ears with the weights of the installed package ``musicnn``.
+def load_tagger(ears: Sequence[str] = FURTHER_EARS) -> Tagger:
+    """The tagger and further ``ears`` with the weights of the installed package ``musicnn``.
 
     Raises :class:`SoundloomError` when it is not installed or holds other weights.
     """
-    tagger, *further = (
-        network_of(checkpoint_weights(name), name) for name in (_TAGGER, *FURTHER_EARS)
-    )
-    return Tagger(tagger, dict(zip(FURTHER_EARS, further, strict=True)))
+    tagger, *further = (network_of(checkpoint_weights(name), name) for name in (_TAGGER, *ears))
+    return Tagger(tagger, dict(zip(ears, further, strict=True)))
 
 
 def network_of(weights: Mapping[str, np.ndarray], name: str = _TAGGER) -> keras.Model:

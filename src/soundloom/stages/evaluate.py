@@ -39,7 +39,7 @@ def main() -> None:
     files = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
     generated = {file.stem: read_audio(file, rate_hz) for file in files}
     features = extract_features(
-        generated, rate_hz, load_tagger(),
+        generated, rate_hz, load_tagger(config.ears),
         hop_seconds=STABILITY_HOP_SECONDS, threads=config.threads,
     )  # fmt: skip
     training, held_out = (

@@ -41,7 +41,7 @@ def main() -> None:
     start_keras(config.seed, config.threads)
     from soundloom.evaluation.pretrained import load_tagger
 
-    rate_hz, tagger = manifest.sample_rate_hz, load_tagger()
+    rate_hz, tagger = manifest.sample_rate_hz, load_tagger(config.ears)
     training, held_out = (part_audio(manifest, part) for part in ("train", prompts.prompts_from))
 
     def hop_seconds(lengths: Iterable[int]) -> float:
