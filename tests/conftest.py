@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from params import small_config, small_params
 from projects import Project
 from recordings import write_odd_recordings
 from soundloom.config import Config
+
+# Under `nohup` it is ignored, also by what tests start to see it end by this.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Begun first, in this order, they leave no worker waiting at the end, nor two at the beginning:
 # most run whole pipelines, for minutes, on what the first of them builds.

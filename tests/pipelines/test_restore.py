@@ -122,5 +122,5 @@ def test_restoring_says_what_is_missing_and_touches_nothing(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(SystemExit):
         main(["restore", "0" * 32])
-    printed = capsys.readouterr().err
-    assert printed.startswith(f"soundloom: error: run '{'0' * 32}' is not in sqlite")
+    printed, store = capsys.readouterr().err, workspace.folder / "mlflow.db"
+    assert printed.startswith(f"soundloom: error: run '{'0' * 32}' is not in {store}: ")
