@@ -29,11 +29,10 @@ def main() -> None:
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
-    from soundloom.common.errors import ENDING, end_by_signals_as_by_ctrl_c
+    from soundloom.common.errors import ENDING, run_or_exit
 
     try:
-        end_by_signals_as_by_ctrl_c()
-        _run(arguments.stage)
+        run_or_exit(lambda: _run(arguments.stage))
     except BaseException as ending:
         for sign in (signal.SIGINT, *ENDING):
             signal.signal(sign, signal.SIG_IGN)
@@ -47,8 +46,6 @@ def main() -> None:
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
                 check=False,
             )
-        if isinstance(ending, KeyboardInterrupt):  # while modules were imported
-            sys.exit("soundloom: interrupted; nothing half-written was kept")
         raise
 
 
@@ -57,18 +54,14 @@ def _run(stage: str) -> None:
 
     one_thread_for_linear_algebra()
 
-    from soundloom.common.errors import run_or_exit
     from soundloom.common.io import remove_leavings
     from soundloom.common.paths import OUTPUT_FOLDERS
     from soundloom.config import Config
 
-    def run() -> None:
-        for folder in OUTPUT_FOLDERS:
-            remove_leavings(folder)
-        Config.load()
-        importlib.import_module(f"soundloom.stages.{stage}").main()
-
-    run_or_exit(run)
+    for folder in OUTPUT_FOLDERS:
+        remove_leavings(folder)
+    Config.load()
+    importlib.import_module(f"soundloom.stages.{stage}").main()
 
 
 if __name__ == "__main__":

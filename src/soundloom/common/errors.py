@@ -76,7 +76,7 @@ def interrupt(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def end_by_signals_as_by_ctrl_c() -> None:
+def _end_by_signals_as_by_ctrl_c() -> None:
     """Have :data:`ENDING` clean up before they end this process, as Ctrl+C does.
 
     Where the user has one ignored, as `nohup` does, it stays ignored.
@@ -93,7 +93,7 @@ def run_or_exit(action: Callable[[], object]) -> None:
     no fault: status 0.
     """
     try:
-        end_by_signals_as_by_ctrl_c()
+        _end_by_signals_as_by_ctrl_c()
         action()
         if sys.stdout:  # None where there is none (`>&-`)
             sys.stdout.flush()
