@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from soundloom.common.errors import SoundloomError
+from soundloom.evaluation.metrics.distances import shifted_interval
 
 Recording = TypeVar("Recording")
 Measure = Callable[[Sequence[Recording]], Mapping[str, float]]
@@ -46,10 +47,9 @@ def paired_differences(
 
     The recordings of ``first`` and ``second`` are pairs, of the same prompts in the same order, and
     ``songs`` names the song of each. Whole songs are drawn, with replacement and the same ones for
-    both: what makes one song harder than another then cancels. Percentile interval (Efron &
-    Tibshirani 1993), shifted so that the resamples' mean falls on the difference of the sets. Of
-    fewer than about eight songs it is too narrow. Raises :class:`SoundloomError` for sets that are
-    no pairs, or of one song.
+    both: what makes one song harder than another then cancels. The interval is a
+    :func:`~.metrics.distances.shifted_interval`; of fewer than about eight songs it is too narrow.
+    Raises :class:`SoundloomError` for sets that are no pairs, or of one song.
     """
     names = sorted(set(songs))
     if not len(first) == len(second) == len(songs) or len(names) < 2:
@@ -68,11 +68,9 @@ def paired_differences(
             for key, differences in found.items():
                 if key in one and key in other:
                     differences.append(other[key] - one[key])
-    tail = 50.0 * (1.0 - level)
     differences_of: dict[str, Difference] = {}
     for key, differences in found.items():
         if differences:
-            shift = of_second[key] - of_first[key] - float(np.mean(differences))
-            low, high = np.percentile(differences, [tail, 100.0 - tail]) + shift
-            differences_of[key] = Difference(of_first[key], of_second[key], float(low), float(high))
+            low, high = shifted_interval(differences, of_second[key] - of_first[key], level)
+            differences_of[key] = Difference(of_first[key], of_second[key], low, high)
     return differences_of

@@ -17,6 +17,7 @@ from soundloom.evaluation.metrics.distances import (
     mauve_divergence,
     profile_distance,
     quantised,
+    shifted_interval,
     tag_profile,
 )
 
@@ -261,6 +262,11 @@ def test_repeated_clips_do_not_lift_the_interval(distance: Distance) -> None:
     figure = distance(np.concatenate(reference), np.concatenate(sample))
     low, high = bootstrap_interval(reference, sample, distance, 100, rng)
     assert low < figure < high
+
+
+def test_a_shifted_interval_by_hand() -> None:
+    resampled = [float(value) for value in range(101)]  # with a mean of 50
+    assert shifted_interval(resampled, 10.0, level=0.9) == pytest.approx((-35.0, 55.0))
 
 
 def test_an_interval_of_clips_of_a_single_window() -> None:

@@ -162,8 +162,7 @@ def bootstrap_interval(
     with replacement, as windows of one clip resemble each other; with fewer than about ten
     clips a side the interval is too narrow.
 
-    Percentile interval (Efron & Tibshirani 1993, ch. 13), shifted so that the resamples' mean falls
-    on the statistic of the clips themselves: a resample holds some clips twice and so fewer
+    The interval is a :func:`shifted_interval`, since a resample holds some clips twice and so fewer
     different ones, which lifts both distances above. In simulations (20 clips a side) 95 %
     intervals covered 94 to 100 %, unshifted ones 29 to 93 %; they are widest, and may begin below
     0, where the sets are equal. It says how far the figure would scatter had other recordings been
@@ -184,10 +183,21 @@ def bootstrap_interval(
             found.append(statistic(*sets))
     if not found:
         raise SoundloomError("no resample of the clips has enough that differ; use more windows")
-    resampled = np.array(found)
-    centre = statistic(np.concatenate(reference), np.concatenate(sample))
+    figure = statistic(np.concatenate(reference), np.concatenate(sample))
+    return shifted_interval(found, figure, level)
+
+
+def shifted_interval(
+    resampled: Sequence[float], figure: float, level: float
+) -> tuple[float, float]:
+    """Percentile interval of a bootstrap, shifted so that the resamples' mean falls on ``figure``.
+
+    ``resampled`` holds the figure of each resample; the interval, before it is shifted, holds a
+    share ``level`` of them and leaves as many below it as above. Returns ``(low, high)``. Source of
+    percentile intervals: Efron & Tibshirani 1993, ch. 13.
+    """
     tail = 50.0 * (1.0 - level)
-    low, high = np.percentile(resampled, [tail, 100.0 - tail]) - resampled.mean() + centre
+    low, high = np.percentile(resampled, [tail, 100.0 - tail]) - np.mean(resampled) + figure
     return float(low), float(high)
 
 
