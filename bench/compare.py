@@ -24,7 +24,7 @@ from soundloom.common.params import flattened
 from soundloom.common.paths import GENERATED_FOLDER, REFERENCE_FOLDER
 from soundloom.corpus.files import read_manifest
 from soundloom.evaluation.comparison import COUNTED, STABILITY_HOP_SECONDS, Comparison
-from soundloom.evaluation.config import EvaluateConfig
+from soundloom.evaluation.config import FIRST_EAR, EvaluateConfig
 from soundloom.evaluation.features import RecordingFeatures, extract_features, from_arrays
 from soundloom.evaluation.paired import paired_differences
 
@@ -89,7 +89,7 @@ def main() -> None:
 def figures(comparison: Comparison, sample: Sequence[RecordingFeatures]) -> dict[str, float]:
     """What is better the less it is: distances by every ear, ratios, and the lack of movement."""
     numbers: dict[str, Any] = comparison.measure(sample, matches=[])
-    ears = {"MSD_musicnn": numbers, **numbers.get("ears", {})}
+    ears = {FIRST_EAR: numbers, **numbers.get("ears", {})}
     found = {ear: {name: one[name] for name in DISTANCES} for ear, one in ears.items()}
     ratios = {
         f"{group} ratio": numbers[group]["ratio"]

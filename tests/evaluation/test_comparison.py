@@ -15,7 +15,7 @@ from soundloom.band.mix import perform
 from soundloom.common.errors import SoundloomError
 from soundloom.common.lazy import LazyMapping
 from soundloom.evaluation.comparison import COUNTED, STABILITY_HOP_SECONDS, Comparison
-from soundloom.evaluation.config import EvaluateConfig
+from soundloom.evaluation.config import FURTHER_EARS, EvaluateConfig
 from soundloom.evaluation.controls import noise_like, prompt_loop, splice
 from soundloom.evaluation.features import (
     RecordingFeatures,
@@ -26,7 +26,7 @@ from soundloom.evaluation.features import (
     to_arrays,
     top_tags,
 )
-from soundloom.evaluation.tagger import FURTHER_EARS, TAGS, Tagger
+from soundloom.evaluation.tagger import TAGS, Tagger
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def evaluate_config() -> EvaluateConfig:
         n_windows=N_WINDOWS,
         n_resamples=20,
         n_pairs=2,
-        ears=["MSD_vgg", "MTT_musicnn"],
+        ears=list(FURTHER_EARS),
         seed=0,
         threads=1,
     )

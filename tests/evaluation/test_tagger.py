@@ -16,8 +16,9 @@ from params import small_config
 from recordings import music
 from soundloom.band.mix import perform
 from soundloom.common.errors import SoundloomError
+from soundloom.evaluation.config import FURTHER_EARS
 from soundloom.evaluation.metrics.distances import profile_distance, tag_profile
-from soundloom.evaluation.tagger import FURTHER_EARS, TAGS, Tagger, log_mel_windows
+from soundloom.evaluation.tagger import TAGS, Tagger, log_mel_windows
 from soundloom.ingest.sources import debian
 
 RATE_HZ = 22_050

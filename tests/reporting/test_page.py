@@ -27,6 +27,7 @@ from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_json, write_json
 from soundloom.corpus.files import read_manifest
 from soundloom.reporting.page import (
+    Evaluation,
     ears_table,
     loss_chart,
     metric_table,
@@ -206,7 +207,7 @@ def test_several_ears_lie_side_by_side() -> None:
         },
         "real": {"fad": 8.4, "kad": 2.5, "ears": {"MSD_vgg": heard}, "fine": {}},
     }  # fmt: skip
-    table = ears_table(sets)
+    table = ears_table(Evaluation("MSD_musicnn", sets, {}, b"", []))
     assert table.header == ("", "generated", "real")
     rows = tuple(tuple(cell.replace("\N{NO-BREAK SPACE}", " ") for cell in r) for r in table.rows)
     assert rows == (

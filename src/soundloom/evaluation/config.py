@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -10,6 +10,12 @@ from soundloom.common.params import Section, Seed, Threads
 
 WINDOW_SECONDS = 3.0
 """Length of the windows that the tagger tags, and that sets of recordings are compared by."""
+
+# Networks that hear recordings, named as in the package musicnn. The tagger comes first: its
+# measures are ``fad`` and so on, those of a further ear ``ears/<name>/fad``.
+FIRST_EAR = "MSD_musicnn"
+FurtherEar = Literal["MSD_vgg", "MTT_musicnn"]
+FURTHER_EARS: tuple[FurtherEar, ...] = get_args(FurtherEar)
 
 
 class EvaluateConfig(Section):
@@ -20,7 +26,7 @@ class EvaluateConfig(Section):
     n_windows: Annotated[int, Field(ge=10, le=100_000)]
     n_resamples: Annotated[int, Field(ge=10, le=100_000)]
     n_pairs: Annotated[int, Field(ge=0, le=100)]
-    ears: list[Literal["MSD_vgg", "MTT_musicnn"]]
+    ears: list[FurtherEar]
     seed: Seed
     threads: Threads
 

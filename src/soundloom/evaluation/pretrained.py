@@ -17,14 +17,14 @@ import numpy as np
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.tensorflow_only import read_checkpoint
+from soundloom.evaluation.config import FIRST_EAR, FURTHER_EARS
 from soundloom.evaluation.musicnn import musicnn
-from soundloom.evaluation.tagger import FURTHER_EARS, Tagger
+from soundloom.evaluation.tagger import Tagger
 from soundloom.evaluation.vgg import vgg
 
-_TAGGER = "MSD_musicnn"
 # Networks by the names of their checkpoints, whose variables their layers are named after.
 _NETWORKS: dict[str, Callable[[], keras.Model]] = {
-    _TAGGER: musicnn,
+    FIRST_EAR: musicnn,
     "MSD_vgg": vgg,
     "MTT_musicnn": musicnn,
 }
@@ -37,11 +37,11 @@ def load_tagger(ears: Sequence[str] = FURTHER_EARS) -> Tagger:
 
     Raises :class:`SoundloomError` when it is not installed or holds other weights.
     """
-    tagger, *further = (network_of(checkpoint_weights(name), name) for name in (_TAGGER, *ears))
+    tagger, *further = (network_of(checkpoint_weights(name), name) for name in (FIRST_EAR, *ears))
     return Tagger(tagger, dict(zip(ears, further, strict=True)))
 
 
-def network_of(weights: Mapping[str, np.ndarray], name: str = _TAGGER) -> keras.Model:
+def network_of(weights: Mapping[str, np.ndarray], name: str = FIRST_EAR) -> keras.Model:
     """Log-mel windows → tags and embeddings, with ``weights`` by their names in the checkpoint.
 
     Raises :class:`SoundloomError` when a weight is missing, left over or of another shape.
@@ -65,7 +65,7 @@ def network_of(weights: Mapping[str, np.ndarray], name: str = _TAGGER) -> keras.
     return network
 
 
-def checkpoint_weights(name: str = _TAGGER) -> dict[str, np.ndarray]:
+def checkpoint_weights(name: str = FIRST_EAR) -> dict[str, np.ndarray]:
     """A network's weights by name, from the installed package, without the optimiser's state."""
     # Finding a package does not run it.
     package = find_spec("musicnn")

@@ -36,8 +36,6 @@ TAGS = (
     "sad", "House", "happy",
 )  # fmt: skip
 EMBEDDING_SIZE = 200
-# Named as in the package; a measure of theirs is ``ears/<name>/fad`` and so on.
-FURTHER_EARS = ("MSD_vgg", "MTT_musicnn")
 
 # Every batch has this many windows, filled up with silence: one shape is compiled once, and sums
 # are rounded alike however many windows there are. Larger batches are no faster on a CPU.

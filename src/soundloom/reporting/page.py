@@ -32,7 +32,6 @@ LOSSES = {"loss": "training loss", "val_loss": "validation loss"}
 _DISTANCES = (("fad", ".0f"), ("kad", ".0f"), ("mad", ".1f"))
 _ABSENT = "–"
 _BESIDE = "\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}"  # on one line
-_FIRST_EAR = "MSD_musicnn"
 _ROWS = {
     "Fine structure, times real to real": (("fine.ratio", ".2f"),),
     "Frame change, of held-out audio's": (("frame_change_ratio", ".2f"),),
@@ -82,6 +81,8 @@ class Pair:
 class Evaluation:
     """What was measured of generated audio, and alike of real audio and of the controls."""
 
+    first_ear: str
+    """The network whose distances lie bare in ``sets``; a further ear's are under its name."""
     sets: Mapping[str, Mapping[str, Any]]
     """Numbers of each set of recordings, in groups; the generated first."""
     tags: Mapping[str, Sequence[str]]
@@ -159,7 +160,7 @@ def render(
         samples=samples,
         chart=loss_chart(history),
         evaluation=evaluation,
-        ears_table=ears_table(evaluation.sets) if evaluation else None,
+        ears_table=ears_table(evaluation) if evaluation else None,
         evaluation_table=metric_table("All numbers", evaluation.sets) if evaluation else None,
         metrics=[metric_table(title, document) for title, document in metrics.items()],
         params=[param_table(section, values) for section, values in params.items()],
@@ -186,13 +187,14 @@ def recordings_by_licence(manifest: Manifest) -> dict[str, list[str]]:
     return under
 
 
-def ears_table(sets: Mapping[str, Mapping[str, Any]]) -> Table:
+def ears_table(evaluation: Evaluation) -> Table:
     """FAD, KAD and MAD of every set by every ear, its fine structure and its form, in a few rows.
 
     What no set has is no row.
     """
+    sets = evaluation.sets
     ears = dict.fromkeys(ear for numbers in sets.values() for ear in numbers.get("ears", {}))
-    title = f"FAD · KAD · MAD by {_FIRST_EAR}"
+    title = f"FAD · KAD · MAD by {evaluation.first_ear}"
     wanted: dict[str, tuple[tuple[str, str], ...]] = {title: _DISTANCES}
     for ear in ears:
         wanted[f"… by {ear}"] = tuple((f"ears.{ear}.{name}", form) for name, form in _DISTANCES)

@@ -19,6 +19,7 @@ from soundloom.common.paths import (
     metrics_file,
 )
 from soundloom.corpus.files import read_manifest
+from soundloom.evaluation.config import FIRST_EAR
 from soundloom.reporting.page import Evaluation, Pair, Sample, Sound, encode_flac, render
 
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
@@ -70,6 +71,7 @@ def load_evaluation() -> Evaluation | None:
     tags = read_json(REFERENCE_FOLDER / "tags.json") | read_json(EVALUATED_FOLDER / "tags.json")
     pairs = EVALUATED_FOLDER / "pairs"
     return Evaluation(
+        first_ear=FIRST_EAR,
         sets={
             "generated": read_json(metrics_file("evaluate")),
             **read_json(metrics_file("reference")),
