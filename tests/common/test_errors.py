@@ -15,6 +15,7 @@ from soundloom.common.errors import (
     exit_with,
     first_line,
     run_or_exit,
+    warn,
     without_credentials,
 )
 
@@ -73,6 +74,11 @@ def test_what_libraries_say_is_cut_to_a_line() -> None:
     assert first_line(ValueError("one\ntwo")) == "one"
     assert first_line(ValueError()) == "ValueError"
     assert len(first_line(ValueError("damaged " * 1000))) == MAX_CHARACTERS + 2
+
+
+def test_a_warning_is_a_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    warn("riff.wav: cut off")
+    assert capsys.readouterr() == ("", "soundloom: warning: riff.wav: cut off\n")
 
 
 def test_too_little_memory_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from soundloom.commands.writable import check_writable
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, warn
 
 HELP = "continue a recording with the trained model"
 
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     chosen = prompt_from_end(arguments.prompt, recording.samples, config.prompt_seconds, codec)
     prompt = chosen.samples
     for note in recording.notes:
-        print(f"soundloom: warning: {arguments.prompt}: {note}", file=sys.stderr)
+        warn(f"{arguments.prompt}: {note}")
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_generator
 

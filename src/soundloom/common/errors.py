@@ -54,6 +54,11 @@ def first_line(error: Exception) -> str:
     return line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]} …"
 
 
+def warn(text: str) -> None:
+    """Print on standard error what the user should know of, though nothing stops for it."""
+    print(f"soundloom: warning: {text}", file=sys.stderr)
+
+
 def exit_with(error: Exception) -> NoReturn:
     """Print ``error`` as one line on standard error and leave with status 1.
 

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Iterable
 
-from soundloom.common.errors import ENDING, first_line
+from soundloom.common.errors import ENDING, first_line, warn
 from soundloom.common.paths import main_root
 from soundloom.experiments.config import TrackConfig
 from soundloom.experiments.store import RunStore
@@ -45,10 +45,7 @@ def main() -> None:
     try:
         record(sys.stdin)
     except Exception as error:  # MLflow, SQLAlchemy and requests each raise their own
-        print(
-            f"soundloom: warning: training is not shown live in MLflow ({first_line(error)})",
-            file=sys.stderr,
-        )
+        warn(f"training is not shown live in MLflow ({first_line(error)})")
         for _ in sys.stdin:
             pass
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-from soundloom.common.errors import first_line
+from soundloom.common.errors import first_line, warn
 from soundloom.experiments.spool import Spool
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import Variant
@@ -18,7 +17,7 @@ def track(root: Path, variant: Variant) -> bool:
     """
     trouble = _record(root, variant)
     if trouble is not None:
-        _warn(f"not recorded in MLflow ({trouble}); {_keep(root, variant)}")
+        warn(f"not recorded in MLflow ({trouble}); {_keep(root, variant)}")
         return False
     Spool(root).drop(variant)
     track_waiting(root)
@@ -31,7 +30,7 @@ def track_waiting(root: Path) -> bool:
     for variant in spool.waiting():
         trouble = _record(root, variant)
         if trouble is not None:
-            _warn(f"earlier variants still wait to be recorded in MLflow ({trouble})")
+            warn(f"earlier variants still wait to be recorded in MLflow ({trouble})")
             return False
         spool.drop(variant)
     return True
@@ -56,7 +55,3 @@ def _keep(root: Path, variant: Variant) -> str:
     except (OSError, UnicodeError) as error:  # the latter: the project's path is not UTF-8
         return f"nor could it be set aside ({error}): `soundloom track` here tries again"
     return "it is kept until the next variant is recorded, or `soundloom track` is called"
-
-
-def _warn(text: str) -> None:
-    print(f"soundloom: warning: {text}", file=sys.stderr)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, warn
 from soundloom.common.io import read_json, read_rows
 from soundloom.common.params import flattened, parse_yaml, read_params
 from soundloom.common.paths import (
@@ -199,9 +198,7 @@ def _baseline(tags: Mapping[str, str]) -> str:
 def _git_tags() -> dict[str, str]:
     """The commit, and whether code or parameters differ from it; what DVC writes is no edit."""
     if reason := refusal():
-        print(
-            f"soundloom: warning: the commit is not recorded; git says: {reason}", file=sys.stderr
-        )
+        warn(f"the commit is not recorded; git says: {reason}")
     commit = head()
     if not commit:
         return {}

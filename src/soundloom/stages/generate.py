@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from soundloom.audio.files import decode_file, read_audio, write_audio
 from soundloom.audio.levels import peak_dbfs, rms_dbfs
 from soundloom.audio.samples import is_silent, resample
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, warn
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import (
@@ -64,7 +63,7 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
         recording = decode_file(path, rate_hz)
         prompt = prompt_from_end(path, recording.samples, config.prompt_seconds, codec)
         for note in recording.notes:
-            print(f"soundloom: warning: {path}: {note}", file=sys.stderr)
+            warn(f"{path}: {note}")
         return [prompt] * config.n_samples
     places = choose_prompts(
         [segment for segment in read_split() if segment.part == config.prompts_from],
@@ -78,10 +77,9 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
         prompt = held_out_prompt(place, clip, read_audio(RAW_FOLDER / clip.file, rate_hz), rate_hz)
         if holds_nothing(prompt.samples, codec):
             what = "silent" if is_silent(prompt.samples) else "no more than a click"
-            print(
-                f"soundloom: warning: {clip.file}: {what} for {config.prompt_seconds} s from "
-                f"{place.start_sample / rate_hz:.2f} s, so not continued ({clip.recording})",
-                file=sys.stderr,
+            warn(
+                f"{clip.file}: {what} for {config.prompt_seconds} s from "
+                f"{place.start_sample / rate_hz:.2f} s, so not continued ({clip.recording})"
             )
         else:
             prompts.append(prompt)

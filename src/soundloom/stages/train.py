@@ -6,8 +6,7 @@ changed since; otherwise it begins anew.
 
 from __future__ import annotations
 
-import sys
-
+from soundloom.common.errors import warn
 from soundloom.common.io import folder_written_aside, write_json, write_rows
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.params import read_params
@@ -71,4 +70,4 @@ def main() -> None:
         write_json(metrics_file("train"), summary)
     checkpoint.drop()
     if "warning" in summary:
-        print(f"soundloom: warning: {summary['warning']}", file=sys.stderr)
+        warn(summary["warning"])
