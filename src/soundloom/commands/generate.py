@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from soundloom.commands.writable import check_writable
-from soundloom.common.errors import SoundloomError, warn
+from soundloom.common.errors import SoundloomError
 
 HELP = "continue a recording with the trained model"
 
@@ -60,20 +60,16 @@ def run(arguments: argparse.Namespace) -> None:
         raise SoundloomError(f"{arguments.prompt}: no such file")
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
 
-    from soundloom.audio.files import decode_file, write_audio
+    from soundloom.audio.files import write_audio
     from soundloom.audio.samples import resample
     from soundloom.common.keras_setup import start_keras
     from soundloom.common.paths import GENERATOR_FOLDER
     from soundloom.generation.continuation import continue_prompts, join
-    from soundloom.generation.prompts import prompt_from_end
+    from soundloom.generation.files import read_prompt
     from soundloom.spectral.files import read_codec
 
     codec = read_codec(GENERATOR_FOLDER)
-    recording = decode_file(arguments.prompt, codec.sample_rate_hz)
-    chosen = prompt_from_end(arguments.prompt, recording.samples, config.prompt_seconds, codec)
-    prompt = chosen.samples
-    for note in recording.notes:
-        warn(f"{arguments.prompt}: {note}")
+    prompt = read_prompt(arguments.prompt, config.prompt_seconds, codec).samples
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_generator
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from soundloom.audio.files import decode_file, read_audio, write_audio
+from soundloom.audio.files import read_audio, write_audio
 from soundloom.audio.levels import peak_dbfs, rms_dbfs
 from soundloom.audio.samples import is_silent, resample
 from soundloom.common.errors import SoundloomError, warn
@@ -22,13 +22,8 @@ from soundloom.corpus.files import read_manifest, read_split
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import Continuation, continue_prompts
-from soundloom.generation.prompts import (
-    Prompt,
-    choose_prompts,
-    held_out_prompt,
-    holds_nothing,
-    prompt_from_end,
-)
+from soundloom.generation.files import read_prompt
+from soundloom.generation.prompts import Prompt, choose_prompts, held_out_prompt, holds_nothing
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.files import read_codec
 from soundloom.spectral.movement import frame_change
@@ -60,11 +55,7 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
         path = Path(config.prompt)
         if not path.exists() and (why := why_not_here(path)):
             raise SoundloomError(f"generate.prompt is {config.prompt!r}; {why}")
-        recording = decode_file(path, rate_hz)
-        prompt = prompt_from_end(path, recording.samples, config.prompt_seconds, codec)
-        for note in recording.notes:
-            warn(f"{path}: {note}")
-        return [prompt] * config.n_samples
+        return [read_prompt(path, config.prompt_seconds, codec)] * config.n_samples
     places = choose_prompts(
         [segment for segment in read_split() if segment.part == config.prompts_from],
         config.n_samples,

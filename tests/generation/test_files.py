@@ -1,0 +1,25 @@
+"""Prompts read from a file: its end, at the codec's rate, and what is noted of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from recordings import music
+from small_models import RATE_HZ, small_codec
+from soundloom.generation.files import read_prompt
+
+
+def test_a_prompt_is_the_end_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, samples = tmp_path / "riff.wav", music(3, RATE_HZ)
+    both = np.stack([samples, np.zeros_like(samples)], axis=1)
+    soundfile.write(path, both, RATE_HZ, subtype="FLOAT")
+    prompt = read_prompt(path, 1.0, small_codec())
+    assert np.array_equal(prompt.samples, samples[-RATE_HZ:])
+    assert (prompt.recording, prompt.offset_seconds, prompt.following) == ("riff.wav", 2.0, None)
+    noted = capsys.readouterr().err
+    assert noted.startswith(f"soundloom: warning: {path}: its other channels are empty")
+    assert noted.count("\n") == 1
