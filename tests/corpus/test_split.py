@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundloom.common.errors import SoundloomError
+from soundloom.common.paths import SPLIT_FILE
 from soundloom.corpus.config import SplitConfig
-from soundloom.corpus.files import read_split, write_split
+from soundloom.corpus.files import read_part, read_split, write_split
 from soundloom.corpus.manifest import Clip
-from soundloom.corpus.split import Segment, parse_segment_name, split_clips
+from soundloom.corpus.split import Segment, parse_segment_name, runs_on_end, split_clips
 
 RATE_HZ = 1000
 
@@ -133,6 +134,30 @@ def test_a_split_survives_its_file(tmp_path: Path) -> None:
     segments = [Segment("rock.00000", 0, 10, "train"), Segment("rock.00001", 5, 9, "test")]
     write_split(tmp_path / "split.json", segments)
     assert read_split(tmp_path / "split.json") == segments
+
+
+@pytest.mark.usefixtures("project")
+def test_a_part_is_its_segments() -> None:
+    segments = [Segment("rock.00000", 0, 10, "train"), Segment("rock.00001", 5, 9, "test")]
+    write_split(SPLIT_FILE, segments)
+    assert read_part("test") == segments[1:]
+    assert read_part("validation") == []
+
+
+def test_segments_without_a_gap_are_a_run() -> None:
+    clips = {clip.name: clip for clip in make_clips(2, clips_each=3)}
+    length = 30 * RATE_HZ
+    first, second, third, other, *_ = clips
+    segments = [
+        Segment(other, 0, length, "train"),
+        Segment(third, 10, length, "train"),
+        Segment(second, 0, length, "train"),
+        Segment(first, 20, length, "train"),
+    ]
+    # That of the third clip lacks its beginning, and the other song is another recording.
+    of_other, of_third, of_second, of_first = segments
+    assert runs_on_end(segments, clips, 0) == [[of_first, of_second], [of_third], [of_other]]
+    assert runs_on_end(segments, clips, length) == [[of_first, of_second], [of_other]]
 
 
 def test_a_segments_name_says_where_it_begins() -> None:

@@ -11,7 +11,7 @@ from soundloom.common.paths import RAW_FOLDER, SPLIT_FILE
 from soundloom.corpus.files import write_split
 from soundloom.corpus.manifest import Clip, Manifest
 from soundloom.corpus.split import Segment
-from soundloom.stages.reference import part_audio, whole_minutes
+from soundloom.stages.reference import part_audio, runs_audio
 
 
 def test_the_audio_of_a_part_is_its_segments(project: Path) -> None:
@@ -44,7 +44,7 @@ def test_the_audio_of_a_part_is_its_segments(project: Path) -> None:
     assert np.array_equal(test["rock.00000@4000"], clips["rock.00000"][4000:6000])
 
 
-def test_clips_that_follow_each_other_make_minutes(project: Path) -> None:
+def test_clips_that_follow_each_other_are_joined_where_they_make_a_minute(project: Path) -> None:
     rate_hz = 8000
     clip_samples = 30 * rate_hz
     rng = np.random.default_rng(0)
@@ -71,9 +71,9 @@ def test_clips_that_follow_each_other_make_minutes(project: Path) -> None:
     ]
     clips.append(Clip(f"rock/{names[5]}.wav", "another", 0, clip_samples, None, None, ""))
     manifest = Manifest("folder", "rock", rate_hz, tuple(clips))
-    minutes = whole_minutes(manifest, "train")
+    runs = runs_audio(manifest, "train")
     # 40 s, 10 s of the test part, then 100 s on end; 30 s of another song are no minute either.
-    assert list(minutes) == [f"rock.00001@{20 * rate_hz}+0"]
-    (minute,) = minutes.values()
-    assert np.array_equal(minute, song[50 * rate_hz :][: 60 * rate_hz])
-    assert not whole_minutes(manifest, "test")
+    assert list(runs) == [f"rock.00001@{20 * rate_hz}"]
+    (run,) = runs.values()
+    assert np.array_equal(run, song[50 * rate_hz :])
+    assert not runs_audio(manifest, "test")

@@ -9,7 +9,7 @@ from pathlib import Path
 from soundloom.common.io import read_json, write_json
 from soundloom.common.paths import MANIFEST_FILE, SPLIT_FILE
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
-from soundloom.corpus.split import Segment
+from soundloom.corpus.split import Part, Segment
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -34,3 +34,8 @@ def write_split(path: Path, segments: Sequence[Segment]) -> None:
 def read_split(path: Path = SPLIT_FILE) -> list[Segment]:
     """Read what :func:`write_split` wrote."""
     return [Segment(**entry) for entry in read_json(path)]
+
+
+def read_part(part: Part) -> list[Segment]:
+    """The segments of one part of the split."""
+    return [segment for segment in read_split() if segment.part == part]

@@ -8,7 +8,7 @@ segment of its own, with a guard gap between them that no part uses.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -46,6 +46,31 @@ def parse_segment_name(name: str) -> tuple[str, int]:
     """Clip and first sample of the segment of this name."""
     clip, _, start_sample = name.rpartition("@")
     return clip, int(start_sample)
+
+
+def runs_on_end(
+    segments: Sequence[Segment], clips: Mapping[str, Clip], shortest_samples: int
+) -> list[list[Segment]]:
+    """Segments that follow each other without a gap, together, in order of recording and time.
+
+    ``clips`` are those the segments are of, by name. Runs shorter than ``shortest_samples`` in all
+    are left out.
+    """
+
+    def place(segment: Segment) -> tuple[str, int]:
+        clip = clips[segment.clip]
+        return clip.recording, clip.offset_samples + segment.start_sample
+
+    runs: list[list[Segment]] = []
+    expected = None
+    for segment in sorted(segments, key=place):
+        recording, start = place(segment)
+        if (recording, start) == expected:
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+        expected = recording, start + segment.n_samples
+    return [run for run in runs if sum(part.n_samples for part in run) >= shortest_samples]
 
 
 def split_clips(clips: Sequence[Clip], config: SplitConfig, guard_samples: int) -> list[Segment]:

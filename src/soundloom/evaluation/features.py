@@ -6,6 +6,7 @@ a list of :class:`RecordingFeatures`, one a recording.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from soundloom.evaluation.tagger import TAGS, Tagger
 # Descriptors are taken of pieces this long, so that long and short recordings compare.
 PIECE_SECONDS = 10.0
 _MIN_PIECE_SECONDS = 5.0
+# Structure is counted over as much of real audio as continuations last by default.
+STRUCTURE_SECONDS = 60.0
 _SHORTEST_HOP_SECONDS = 0.1
 # Recordings held at a time, for each thread: two let none of them wait for long.
 _AT_A_TIME_A_THREAD = 2
@@ -129,6 +132,27 @@ def describe_structure(
     """Sections, returns and chords of a recording, ``(n_samples,)``, and its log-mel frames."""
     chroma = tonality.chroma(samples, sample_rate_hz)
     return structure.describe(chroma, frames, len(samples) / sample_rate_hz)
+
+
+def mean_structure(
+    recordings: Mapping[str, np.ndarray], sample_rate_hz: int, *, threads: int
+) -> dict[str, float]:
+    """Means of :func:`describe_structure` over all whole minutes of recordings, ``(n_samples,)``.
+
+    Each recording is asked for once, as many at a time as there are ``threads``. Nothing comes of
+    recordings none of which lasts a minute.
+    """
+    length = round(STRUCTURE_SECONDS * sample_rate_hz)
+
+    def described(name: str) -> list[dict[str, float]]:
+        samples = recordings[name]
+        ends = range(length, len(samples) + 1, length)
+        minutes = [samples[end - length : end] for end in ends]
+        return [describe_structure(m, log_mel(m, sample_rate_hz), sample_rate_hz) for m in minutes]
+
+    parts = each(described, list(recordings), desc="structure", unit="recording", jobs=threads)
+    found = list(itertools.chain.from_iterable(parts))
+    return {key: float(np.mean([one[key] for one in found])) for key in (found[0] if found else ())}
 
 
 def hop_for(durations_seconds: Sequence[float], n_windows: int) -> float:

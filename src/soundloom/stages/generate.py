@@ -18,7 +18,7 @@ from soundloom.common.paths import (
     metrics_file,
     why_not_here,
 )
-from soundloom.corpus.files import read_manifest, read_split
+from soundloom.corpus.files import read_manifest, read_part
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import Continuation, continue_prompts
@@ -57,7 +57,7 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
             raise SoundloomError(f"generate.prompt is {config.prompt!r}; {why}")
         return [read_prompt(path, config.prompt_seconds, codec)] * config.n_samples
     places = choose_prompts(
-        [segment for segment in read_split() if segment.part == config.prompts_from],
+        read_part(config.prompts_from),
         config.n_samples,
         round(config.prompt_seconds * rate_hz),
         round(config.seconds * rate_hz),
