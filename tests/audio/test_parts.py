@@ -98,6 +98,28 @@ def test_what_is_no_sound_behind_the_end_is_noted_and_not_read(tmp_path: Path, n
         assert notes == ()
 
 
+CUT_SHORT = "cut short: the file ends before its sound does"
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS.keys() - {"flac", "caf"}))  # refused
+def test_a_file_that_was_cut_short_is_noted_as_such(tmp_path: Path, name: str) -> None:
+    content = encode(name, 3)
+    for share in (0.7, 0.9):
+        samples, notes = decoded(tmp_path, content[: int(share * len(content))])
+        assert 0 < len(samples) < 3 * RATE_HZ
+        assert notes == (CUT_SHORT,)
+    # Of two that were joined, the other.
+    assert decoded(tmp_path, encode(name, 1, seed=2) + content[:-900])[1] == (CUT_SHORT,)
+
+
+def test_an_mp3_that_was_cut_between_two_frames_is_told_by_their_count(tmp_path: Path) -> None:
+    content = encode("mp3", 3)
+    frame = content[:2]
+    edge = content.rindex(frame, 0, content.rindex(frame) - 100)
+    assert decoded(tmp_path, content[:edge])[1] == (CUT_SHORT,)
+    assert decoded(tmp_path, without_count(content))[1] == ()
+
+
 @pytest.mark.parametrize("endian", ["little", "big"])
 @pytest.mark.parametrize("between", [b"", b"LIST\0\0\0\0"])
 def test_a_wav_with_several_chunks_of_sound_is_read_whole(
@@ -274,7 +296,9 @@ def test_a_length_that_was_never_filled_in_is_all_there_is(
     expected = decoded(tmp_path, content)[0]
     for marked, offset, value in fields:
         content = replaced(content, marked, offset, value)
-    np.testing.assert_array_equal(decoded(tmp_path, content)[0], expected)
+    samples, notes = decoded(tmp_path, content)
+    np.testing.assert_array_equal(samples, expected)
+    assert notes == ()
 
 
 def test_chunks_behind_no_samples_are_no_samples(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recordings import music
-from soundloom.ingest.clips import audible_slices, audio_digest, clip_slices, first_of_its_kind
+from soundloom.ingest.clips import audible_slices, beginnings, clip_slices, originals
 
 
 @pytest.mark.parametrize(
@@ -49,13 +48,29 @@ def test_silence_of_a_clips_length_gives_no_clip() -> None:
     assert [part.start for part in parts] == [0, 1_000, 3_000, 4_000]
 
 
-def test_a_digest_is_of_the_samples_alone() -> None:
-    samples = music(1, 1_000)
-    assert audio_digest(samples) == audio_digest(np.repeat(samples, 2)[::2])
-    other = samples.copy()
-    other[500] = np.nextafter(other[500], np.float32(1))
-    assert audio_digest(samples) != audio_digest(other)
+def test_a_clip_that_was_cut_begins_as_the_whole_one_at_any_level() -> None:
+    clip = music(6, 1_000)
+    whole = beginnings(clip, 1_000)
+    assert len(whole) == 5
+    for n_samples in (2_000, 3_400, 3_500, 5_999):
+        cut = clip[:n_samples] / 3
+        cut[-400:] = 0.1  # as a decoder may leave the end
+        assert beginnings(cut, 1_000) == whole[: (n_samples - 500) // 1_000]
+    other = clip.copy()
+    other[2_500] *= -1
+    assert [one == two for one, two in zip(beginnings(other, 1_000), whole, strict=True)] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
 
 
-def test_replicas_point_to_the_first_of_their_kind() -> None:
-    assert first_of_its_kind(["a", "b", "a", "c", "b", "a"]) == [0, 1, 0, 3, 1, 0]
+def test_silence_is_a_beginning_that_tells_nothing() -> None:
+    clip = music(3, 1_000)
+    clip[:1_200] = 1e-5
+    assert len(beginnings(clip, 500)) == 3
+
+
+def test_of_recordings_that_share_audio_the_longest_is_the_original_or_the_first() -> None:
+    song, other = ((b"a", b"b", b"c"), (b"d", b"e")), ((b"a", b"z"),)
+    cut, end = ((b"a", b"b"),), ((b"x",), (b"d", b"e"))
+    assert originals([9, 20, 20, 9, 15], [cut, song, song, other, end]) == [1, 1, 1, 3, 1]
+    assert originals([3, 3], [((),), ((),)]) == [0, 1]

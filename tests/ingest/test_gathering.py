@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from recordings import music, write_recording
+from recordings import encoded, music, write_recording
 from soundloom.audio.files import Decoded, decode_file
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
@@ -122,6 +122,25 @@ def test_of_equal_recordings_the_first_by_name_is_kept(
     manifest = gather(Collection(offered), dataset, tmp_path)
     assert {clip.recording for clip in manifest.clips} == {"a", "b"}
     assert manifest.rejected == (Rejected("c", "exact replica of a"),)
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "FLOAT"), ("MP3", "MPEG_LAYER_III")])
+@pytest.mark.parametrize("share", [0.3, 0.55, 0.9])
+def test_of_a_recording_and_its_copy_that_was_cut_short_the_whole_one_is_kept(
+    dataset: DatasetConfig, tmp_path: Path, container: str, subtype: str, share: float
+) -> None:
+    """Or the same audio would be in two parts of the split."""
+    song = 0.7 * music(6, RATE_HZ)
+    song[-RATE_HZ:] *= 1.9  # beyond full scale: the whole one is turned down, what is cut is not
+    whole = encoded(song, RATE_HZ, container, subtype)
+    offered = {"a cut": whole[: int(share * len(whole))], "b whole": whole}
+    for name, content in offered.items():
+        (tmp_path / name).write_bytes(content)
+    recordings = [Recording(name, partial(decode_file, tmp_path / name)) for name in offered]
+    manifest = gather(Collection(tuple(recordings)), dataset, tmp_path / "raw")
+    assert {clip.recording for clip in manifest.clips} == {"b whole"}
+    assert manifest.rejected == (Rejected("a cut", "shares audio with b whole"),)
+    assert len(list((tmp_path / "raw").rglob("*.wav"))) == len(manifest.clips) == 3
 
 
 def test_each_recording_left_out_is_listed_with_its_reason_and_no_path(

@@ -73,7 +73,7 @@ def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
     of two that cancel each other the louder one is used, and of several that do so together the
     loudest alone. Several recordings joined in one file are read one after another; what nobody
     knows behind the last is noted. Of a truncated file, what libsndfile decodes without an error is
-    returned.
+    returned; that it was cut short is noted.
 
     Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
 
@@ -134,6 +134,8 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
     if unread:
         n_parts = len(streams) + len(unread)
         notes.append(f"{len(unread)} of the {n_parts} pieces it is in left out: {unread[0]}")
+    if parts[-1].is_cut:
+        notes.append("cut short: the file ends before its sound does")
     if n_behind:
         notes.append(f"{n_behind} bytes after the end of the sound are not read")
     return Decoded(samples, tuple(dict.fromkeys(notes)))

@@ -4,7 +4,8 @@ libsndfile reads only the first of several streams joined in one file or takes t
 samples, stops where an MP3's first frame leads it to expect the end, and takes a file whose writer
 never came back to fill in how long it is for an empty one. Players play it all. So a file is
 offered as :class:`Part` s: the bytes of one stream each, with what the header says of its length
-mended. Where the last one ends before the file does, nobody knows what the rest is.
+mended. Where the last one ends before the file does, nobody knows what the rest is; where the file
+ends first, it was cut short.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ LAYOUTS = {
 }
 AU = b".snd"
 UNKNOWN = b"\xff" * 4  # what AU has for a length that is open
+# Programs that write into a pipe say this or more; of a file, at which they stop, none is as long.
+ENDLESS = 0x7FFF_0000
 STARTS = (*LAYOUTS, AU, b"fLaC", b"OggS")
 
 MAX_CHUNKS = 100  # looked at, in one container
@@ -77,6 +80,7 @@ class Part(io.RawIOBase):
 
     ``mended`` are bytes to be found in place of the file's own, by their offset in the part;
     ``claimed_size`` is where a seek to the end leads, if not to the end; zeros are read there.
+    ``is_cut`` says that the file ends before the stream does.
     """
 
     def __init__(
@@ -85,7 +89,10 @@ class Part(io.RawIOBase):
         ranges: Sequence[tuple[int, int]],
         mended: Mapping[int, bytes] | None = None,
         claimed_size: int | None = None,
+        *,
+        is_cut: bool = False,
     ) -> None:
+        self.is_cut = is_cut
         self._file, self._ranges = file, ranges
         # Where in the part each range begins, and where the last one ends.
         self._offsets = list(accumulate((stop - start for start, stop in ranges), initial=0))
@@ -163,7 +170,9 @@ def parts_of(file: BinaryIO) -> list[Part]:
     if mark == b"OggS":
         edges = _ogg_edges(file)
         stop = _ogg_stop(file, edges, size)
-        return [_ogg_part(file, *cut) for cut in _cuts([begin, *_ogg_starts(edges)], stop)]
+        parts = [_ogg_part(file, *cut) for cut in _cuts([begin, *_ogg_starts(edges)], stop)]
+        parts[-1].is_cut = not _has_last_page(edges, size)
+        return parts
     if mark == b"fLaC":
         cuts = _cuts([begin, *_matches(file, FLAC_START)], size)
         return [Part(file, [cut], _flac_mended(file, cut[0])) for cut in cuts]
@@ -243,9 +252,14 @@ def _ogg_starts(edges: list[OggPage]) -> list[int]:
 
 def _ogg_stop(file: BinaryIO, edges: list[OggPage], size: int) -> int:
     """Where the last page ends, if it is marked as such and no other follows; or else the file."""
-    if not edges or not edges[-1].flags & OGG_LAST or edges[-1].stop > size:
+    if not _has_last_page(edges, size):
         return size
     return size if read_at(file, edges[-1].stop, 4) == b"OggS" else edges[-1].stop
+
+
+def _has_last_page(edges: list[OggPage], size: int) -> bool:
+    """Whether the file ends with, or behind, the last page of its last stream."""
+    return bool(edges and edges[-1].flags & OGG_LAST and edges[-1].stop <= size)
 
 
 def _ogg_part(file: BinaryIO, start: int, stop: int) -> Part:
@@ -274,9 +288,8 @@ def _container(file: BinaryIO, mark: bytes, start: int, size: int) -> Part:
     """The container that begins at ``start``, to where it says that it ends, or the file does."""
     if mark == AU:
         begins, n_bytes = (int.from_bytes(read_at(file, start + at, 4)) for at in (4, 8))
-        is_open = n_bytes in (0, 0xFFFF_FFFF)
-        stop = size if is_open else min(start + begins + n_bytes, size)
-        return Part(file, [(start, stop)], {8: UNKNOWN})
+        stop = start + begins + n_bytes if 0 < n_bytes < ENDLESS else size
+        return Part(file, [(start, min(stop, size))], {8: UNKNOWN}, is_cut=stop > size)
     if mark not in LAYOUTS:
         return Part(file, [(start, size)], _flac_mended(file, start))
     chunks = _chunks(file, mark, start, size)
@@ -286,22 +299,25 @@ def _container(file: BinaryIO, mark: bytes, start: int, size: int) -> Part:
     first, *others = sounds
     if not others and mark != W64:
         mended = _size_mended(mark, first, start, first.n_bytes) if first.is_open else {}
-        return Part(file, [(start, chunks[-1].stop)], mended)
+        return Part(file, [(start, chunks[-1].stop)], mended, is_cut=first.is_cut)
     # Players play all sound, one after another, and in W64 libsndfile all that follows the first.
     ranges = [(start, first.begin + first.n_bytes)]
     ranges += [(chunk.begin, chunk.begin + chunk.n_bytes) for chunk in others]
     ranges += [(chunks[-1].stop, chunks[-1].stop)]
-    return Part(file, ranges, _size_mended(mark, first, start, sum(one.n_bytes for one in sounds)))
+    mended = _size_mended(mark, first, start, sum(one.n_bytes for one in sounds))
+    return Part(file, ranges, mended, is_cut=first.is_cut)
 
 
 class Chunk(NamedTuple):
     """A chunk of sound or of other things: ``n_bytes`` in the file from ``begin`` on.
 
-    Its size stands at ``field``; it ``is_open`` where that was never filled in.
+    Its size stands at ``field``; it ``is_open`` where that was never filled in, and
+    ``is_cut`` where it is more than there is.
     """
 
     is_sound: bool
     is_open: bool
+    is_cut: bool
     field: int
     begin: int
     n_bytes: int
@@ -325,10 +341,11 @@ def _chunks(file: BinaryIO, mark: bytes, start: int, size: int) -> list[Chunk]:
         n_left = max(0, size - begin)
         if n_bytes > n_left and n_sounds:
             break
+        is_cut = is_sound and n_left < n_bytes < ENDLESS
         n_bytes = n_left if is_open else min(n_bytes, n_left)
         position = begin + n_bytes
         position = min(position + (start - position) % layout.padded, size)
-        chunks.append(Chunk(is_sound, is_open, field, begin, n_bytes, position))
+        chunks.append(Chunk(is_sound, is_open, is_cut, field, begin, n_bytes, position))
         n_sounds += is_sound
     return chunks
 
@@ -376,8 +393,9 @@ def _flac_mended(file: BinaryIO, start: int) -> dict[int, bytes]:
 def _mp3_part(file: BinaryIO, stream: Stream, size: int) -> Part:
     """One stream; without its count of frames where that is less than there are."""
     start, stop, count = stream.start, min(stream.stop, size), stream.count
+    is_cut = stream.stop > size
     if count is None:
-        return Part(file, [(start, stop)], claimed_size=BOUNDLESS)
+        return Part(file, [(start, stop)], claimed_size=BOUNDLESS, is_cut=is_cut)
     if count.n_frames < stream.n_frames - 1:
-        return Part(file, [(start, stop)], {count.offset: bytes(4)}, BOUNDLESS)
-    return Part(file, [(start, stop)])
+        return Part(file, [(start, stop)], {count.offset: bytes(4)}, BOUNDLESS, is_cut=is_cut)
+    return Part(file, [(start, stop)], is_cut=is_cut or count.n_frames > stream.n_frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -26,12 +26,37 @@ def audible_slices(samples: np.ndarray, clip_samples: int, min_clip_samples: int
     return [part for part in slices if not is_silent(samples[part])]
 
 
-def audio_digest(samples: np.ndarray) -> str:
-    """SHA-256 of the samples themselves: equal for the same audio in another lossless format."""
-    return hashlib.sha256(np.ascontiguousarray(samples, dtype="<f4").tobytes()).hexdigest()
+def beginnings(samples: np.ndarray, step_samples: int) -> tuple[bytes, ...]:
+    """SHA-256 of what a clip ``(n_samples,)`` begins with: of one step, of two, and so on.
+
+    A clip that ends early, as of a file that was cut short, has the first of these. They are of the
+    signs of the samples alone: a recording that was too loud is scaled by its peak, which a part of
+    it may lack. Left out are silent beginnings, which many have, and the last half step or more: at
+    a cut, decoding and resampling make other samples.
+    """
+    digest, found = hashlib.sha256(), []
+    for stop in range(step_samples, len(samples) - step_samples // 2 + 1, step_samples):
+        digest.update(np.packbits(samples[stop - step_samples : stop] > 0).tobytes())
+        if not is_silent(samples[:stop]):
+            found.append(digest.digest())
+    return tuple(found)
 
 
-def first_of_its_kind(keys: Iterable[Hashable]) -> list[int]:
-    """For each key, the position of the first one equal to it: its own, unless it is a replica."""
-    first: dict[Hashable, int] = {}
-    return [first.setdefault(key, position) for position, key in enumerate(keys)]
+def originals(
+    n_samples: Sequence[int], beginnings_of: Sequence[Sequence[tuple[bytes, ...]]]
+) -> list[int]:
+    """For each recording, the position of the one it has audio of: its own, unless it is a copy.
+
+    Given are the lengths of recordings, and :func:`beginnings` of their clips. A copy has a clip
+    that is one of the original's, or the beginning of one. Of two, the shorter is the copy, or the
+    second.
+    """
+    found, owners = list(range(len(n_samples))), dict[bytes, int]()
+    for position in sorted(found, key=lambda position: -n_samples[position]):
+        clips = beginnings_of[position]
+        shared = [owners[clip[-1]] for clip in clips if clip and clip[-1] in owners]
+        if shared:
+            found[position] = shared[0]
+        else:
+            owners |= {beginning: position for clip in clips for beginning in clip}
+    return found

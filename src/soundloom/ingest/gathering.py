@@ -2,8 +2,8 @@
 
 Two kinds of recordings are left out, each listed with its reason. *Unreadable* ones (not audio, a
 format libsndfile lacks, NaN) hint at a broken download or at files to be converted: when they are
-more than half, gathering stops. *Unsuited* ones (silent, too short, exact replicas of another)
-are common in healthy collections and never stop it by themselves.
+more than half, gathering stops. *Unsuited* ones (silent, too short, copies of another or of a part
+of it) are common in healthy collections and never stop it by themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from soundloom.audio.files import write_audio
 from soundloom.audio.samples import is_silent
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
-from soundloom.ingest.clips import audible_slices, audio_digest, first_of_its_kind
+from soundloom.ingest.clips import audible_slices, beginnings, originals
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 
@@ -35,7 +35,8 @@ class Outcome:
 
     recording: str
     clips: tuple[Clip, ...] = ()
-    digest: str | None = None
+    n_samples: int = 0
+    beginnings: tuple[tuple[bytes, ...], ...] = ()
     reason: str | None = None
     notes: tuple[str, ...] = ()
     unreadable: bool = False
@@ -45,7 +46,8 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
     """Write the clips of ``collection`` to ``folder/<genre>/<genre>.00000.wav`` ….
 
     Recordings are taken in order of name, so the result depends neither on the order the source
-    found them in nor on the parallelism. Of exact replicas the first is kept.
+    found them in nor on the parallelism. Of recordings that share audio the longest is kept, or the
+    first: nothing may be in two parts of the split.
 
     Raises :class:`SoundloomError` if more than half cannot be read, or if there are fewer than
     ``dataset.min_clips`` clips.
@@ -53,7 +55,7 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
     recordings = sorted(collection.recordings, key=lambda recording: recording.name)
     folder = folder.resolve()  # worker processes may have another working directory
     (folder / config.genre).mkdir(parents=True)
-    outcomes = _without_replicas(list(_cut_all(recordings, config, folder)), folder)
+    outcomes = _without_copies(list(_cut_all(recordings, config, folder)), folder)
     rejected = _rejected(collection, outcomes)
     _require_readable(collection, outcomes, rejected)
     clips = _numbered([clip for outcome in outcomes for clip in outcome.clips], config, folder)
@@ -95,7 +97,8 @@ def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: 
         _write_clip(recording, samples, part, config, folder, f"{prefix}.{number:05d}.wav")
         for number, part in enumerate(parts)
     )
-    return Outcome(recording.name, clips, audio_digest(samples), notes=decoded.notes)
+    marks = tuple(beginnings(samples[part], config.min_clip_samples // 2) for part in parts)
+    return Outcome(recording.name, clips, len(samples), marks, notes=decoded.notes)
 
 
 def _write_clip(
@@ -132,19 +135,25 @@ def _why_no_clips(samples: np.ndarray, config: DatasetConfig) -> str:
     return "silent but for a remainder too short for a clip"
 
 
-def _without_replicas(outcomes: list[Outcome], folder: Path) -> list[Outcome]:
-    """Turn all but the first of equal recordings into rejections, and delete their clips."""
-    keys = [outcome.digest or position for position, outcome in enumerate(outcomes)]
+def _without_copies(outcomes: Sequence[Outcome], folder: Path) -> list[Outcome]:
+    """Turn all but one of recordings that share audio into rejections, and delete their clips."""
+    lengths = [outcome.n_samples for outcome in outcomes]
+    kept = originals(lengths, [outcome.beginnings for outcome in outcomes])
     unique = []
-    for position, kept in enumerate(first_of_its_kind(keys)):
-        outcome = outcomes[position]
-        if kept != position:
-            for clip in outcome.clips:
-                (folder / clip.file).unlink()
-            reason = f"exact replica of {outcomes[kept].recording}"
-            outcome = Outcome(outcome.recording, reason=reason)
-        unique.append(outcome)
+    for outcome, original in zip(outcomes, (outcomes[position] for position in kept), strict=True):
+        if original is outcome:
+            unique.append(outcome)
+            continue
+        for clip in outcome.clips:
+            (folder / clip.file).unlink()
+        is_whole = _digests(outcome) == _digests(original)
+        what = "exact replica of" if is_whole else "shares audio with"
+        unique.append(Outcome(outcome.recording, reason=f"{what} {original.recording}"))
     return unique
+
+
+def _digests(outcome: Outcome) -> list[str]:
+    return [clip.sha256 for clip in outcome.clips]
 
 
 def _numbered(clips: Sequence[Clip], config: DatasetConfig, folder: Path) -> tuple[Clip, ...]:
