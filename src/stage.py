@@ -3,7 +3,8 @@
 Running a script puts its folder, this ``src``, first on the module path: in one of DVC's temporary
 workspaces the stage then imports the code found there, not the code installed in the environment.
 All of params.yaml is checked before a stage starts, also what is for stages that come later. When a
-stage fails, or is interrupted, the outputs that DVC removed before it ran come back.
+stage fails, or is interrupted, the outputs that DVC removed before it ran come back, and the run of
+its training in MLflow says so.
 """
 
 import argparse
@@ -39,10 +40,11 @@ def main() -> None:
         by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
         # A status of 0 would have DVC take them for the outputs of this run.
         if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
+            status = str(getattr(ending, "code", 1))
             # In another process: this one may be half-way through an import, and NumPy's cannot be
             # begun again.
             subprocess.run(
-                [sys.executable, "-m", "soundloom.experiments.outputs", arguments.stage],
+                [sys.executable, "-m", "soundloom.experiments.outputs", arguments.stage, status],
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
                 check=False,
             )

@@ -96,19 +96,89 @@ def test_a_run_whose_recorder_died_too_is_marked_as_killed(
     assert store.client.get_run(orphan.run_id).info.status == "KILLED"
 
 
-def test_a_training_whose_pipeline_was_left_for_another_leaves_no_run(
-    store: RunStore, trained: Variant
+@pytest.fixture
+def other(trained: Variant) -> Variant:
+    """Of another training, and other parameters."""
+    params = {"train.epochs": "1"}
+    description = replace(trained.description, params=params)
+    history = trained.history[:1]
+    return replace(trained, fingerprint="0" * 64, history=history, description=description)
+
+
+def status(store: RunStore, run_id: str) -> str:
+    return str(store.client.get_run(run_id).info.status)
+
+
+def test_a_training_whose_pipeline_was_left_for_another_is_kept_as_killed(
+    store: RunStore, trained: Variant, other: Variant
 ) -> None:
     left = store.start_live(trained.description)
     left.end(trained.history)
-    other = replace(
-        trained,
-        fingerprint="0" * 64,
-        history=trained.history[:1],
-        description=replace(trained.description, params={"train.epochs": "1"}),
-    )
     recorded = store.record(other)  # as DVC restored it: nothing was trained
-    assert run_ids(store) == [recorded]
+    assert set(run_ids(store)) == {left.run_id, recorded}
+    assert status(store, left.run_id) == "KILLED"
+    again = store.start_live(trained.description)
+    again.end(trained.history)
+    third = store.start_live(other.description)
+    assert [status(store, run) for run in (left.run_id, again.run_id)] == ["KILLED", "KILLED"]
+    # Gone back to, it is completed; what only holds the same once more goes.
+    third.end_early("FAILED")
+    completed = store.record(trained)
+    assert completed in (left.run_id, again.run_id)
+    assert set(run_ids(store)) == {completed, recorded, third.run_id}
+    assert status(store, completed) == "FINISHED"
+
+
+def test_a_pipeline_that_fails_after_its_training_shows_and_is_completed_later(
+    store: RunStore, trained: Variant, other: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = store.start_live(trained.description)
+    for row in trained.history:
+        live.log_epoch(row)
+    live.end(trained.history)
+    store.end_trained("FAILED")
+    assert status(store, live.run_id) == "FAILED"
+    store.start_live(other.description).end(other.history)
+    assert status(store, live.run_id) == "FAILED"
+    # Mended by a commit, and run in a temporary workspace, where DVC has the training already.
+    monkeypatch.chdir(trained.workspace.parent)
+    tags = {**trained.description.tags, "git.commit": "c" * 40}
+    mended = replace(
+        trained,
+        workspace=trained.workspace.parent,
+        description=replace(trained.description, tags=tags),
+    )
+    assert store.record(mended) == live.run_id
+    assert status(store, live.run_id) == "FINISHED"
+    assert store.client.get_run(live.run_id).data.tags["git.commit"] == "c" * 40
+    assert len(store.client.get_metric_history(live.run_id, "loss")) == 2
+
+
+def test_a_run_keeps_the_parameters_that_it_was_trained_with(
+    store: RunStore, trained: Variant
+) -> None:
+    live = store.start_live(trained.description)
+    live.end(trained.history)
+    params = {**trained.description.params, "generate.prompt": "riff.wav"}
+    changed = replace(trained, description=replace(trained.description, params=params))
+    recorded = store.record(changed)
+    assert store.client.get_run(recorded).data.params == params
+    assert store.client.get_run(live.run_id).data.params == trained.description.params
+    assert status(store, live.run_id) == "KILLED"
+
+
+def test_what_breaks_while_a_run_is_completed_leaves_its_curves(
+    store: RunStore, trained: Variant
+) -> None:
+    live = store.start_live(trained.description)
+    live.end(trained.history)
+    sound = trained.artifacts[1][1]
+    sound.unlink()
+    with pytest.raises(OSError, match=sound.name):
+        store.record(trained)
+    assert run_ids(store) == [live.run_id]
+    sound.touch()
+    assert store.record(trained) == live.run_id
 
 
 def test_a_training_that_runs_still_is_left_alone(store: RunStore, trained: Variant) -> None:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+INTERRUPTED = 130  # the exit status: by Ctrl+C, or a signal that is handled like it
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
 
 # What an address may hold that nobody else is to read: user and password before the host (a path,
@@ -112,4 +113,4 @@ def run_or_exit(action: Callable[[], object]) -> None:
         exit_with(SoundloomError(f"not enough memory: {first_line(error)}"))
     except KeyboardInterrupt:
         print("soundloom: interrupted; nothing half-written was kept", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None

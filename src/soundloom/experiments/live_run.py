@@ -3,7 +3,8 @@
 Its tags say what is tried, where, and by which process. While training goes on it is ``RUNNING``
 without the digest of a history; it becomes ``FAILED`` when the training ends by an error, and
 ``KILLED`` once it is known to have died. When the training has ended well, it is ``RUNNING`` with
-that digest, by which ``RunStore.record`` finds it and makes it the variant's.
+that digest, by which ``RunStore.record`` finds it and makes it the variant's; until then the rest
+of the pipeline may fail or be left, and it is ``FAILED`` or ``KILLED`` with that digest.
 """
 
 from __future__ import annotations

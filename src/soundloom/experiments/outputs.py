@@ -1,7 +1,8 @@
 """The outputs that DVC removed before it ran a stage, which come back when the stage fails.
 
 ``dvc.lock`` says what they were. DVC's cache holds them, those that are kept in git as well: it
-restores stages from it. ``python -m soundloom.experiments.outputs STAGE`` does it.
+restores stages from it. ``python -m soundloom.experiments.outputs STAGE EXIT_STATUS`` does it, and
+has the run in MLflow of a training say that its pipeline came to no end.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from soundloom.common.errors import SoundloomError, run_or_exit
+from soundloom.common.errors import INTERRUPTED, SoundloomError, run_or_exit
 from soundloom.common.io import written_aside
-from soundloom.common.paths import METRICS_FOLDER
+from soundloom.common.params import read_params
+from soundloom.common.paths import METRICS_FOLDER, PIPELINE_FILE, main_root
+from soundloom.experiments.config import TrackConfig
 from soundloom.experiments.repository import ask_git, command
 from soundloom.experiments.restore import is_cached
+from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import LOCK_FILE, TRACK_STAGE, read_lock
 
 
@@ -54,5 +59,23 @@ def _put_back_file(path: Path, md5: str, cached: Path) -> None:
             aside.write_bytes(content)
 
 
+def end_run(stage: str, status: int) -> None:
+    """Mark the run that waits for ``stage``, if it comes after training: it ended by ``status``."""
+    # A store that could not be told of the training need not be told of its end.
+    with suppress(Exception):
+        stages = list(read_params(PIPELINE_FILE)["stages"])
+        if stages.index(stage) <= stages.index("train"):
+            return
+        store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+        store.end_trained("KILLED" if status == INTERRUPTED else "FAILED")
+
+
+def _main(stage: str, status: str) -> None:
+    try:
+        put_back(stage)
+    finally:
+        end_run(stage, int(status))
+
+
 if __name__ == "__main__":
-    run_or_exit(lambda: put_back(sys.argv[1]))
+    run_or_exit(lambda: _main(*sys.argv[1:]))

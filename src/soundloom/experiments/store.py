@@ -109,7 +109,7 @@ class RunStore:
 
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
-        found = self._search({FINGERPRINT_TAG: fingerprint}, "= 'FINISHED'")
+        found = self._ids({FINGERPRINT_TAG: fingerprint}, "= 'FINISHED'")
         return found[0] if found else None
 
     def find_latest(self, params: Mapping[str, str]) -> FinishedRun | None:
@@ -158,69 +158,91 @@ class RunStore:
     def start_live(self, description: Description) -> LiveRun:
         """Start a run for a training that begins in the working directory.
 
-        Runs that earlier tries at the same left behind when they were killed are deleted.
+        Runs of earlier tries at the same that did not train to their end are deleted.
         """
         with self._lock:
             self._end_orphans()
-            self._delete(
-                *self._search({WORKSPACE_TAG: str(Path.cwd())}, "!= 'FINISHED'"),
-                *self._killed_trainings(description),
-            )
+            self._end(*self._ids({WORKSPACE_TAG: str(Path.cwd())}, "= 'RUNNING'"))
+            self._delete(*self._half_trained(description))
             run_id = self._create(description, live_tags(description))
         return LiveRun(self.client, run_id)
+
+    def end_trained(self, status: str) -> None:
+        """Mark the run trained in the working directory as ``FAILED`` or ``KILLED``.
+
+        Its pipeline came to no end. If that goes on, :meth:`record` completes the run nevertheless.
+        """
+        with self._lock:
+            self._end(*self._trained(Path.cwd()), status=status)
 
     def record(self, variant: Variant) -> str:
         """Write a variant as one run, unless it has one; returns the run's id.
 
-        The live run of its training, if there is one, becomes the variant's. One process of a
-        machine writes at a time, so that two processes with the same variant do not both write it;
-        what processes killed midway left behind is deleted.
+        A live run of its training and parameters, if there is one, becomes the variant's. One
+        process of a machine writes at a time, so that two processes with the same variant do not
+        both write it; what processes killed midway left behind is deleted, but no run that alone
+        holds the curves of a training that came to its end.
         """
-        of_training = {
-            WORKSPACE_TAG: str(variant.workspace),
-            HISTORY_TAG: history_digest(variant.history),
-        }
         with self._lock:
             self._end_orphans()
-            live = self._search(of_training, "= 'RUNNING'")
+            live = self._live(variant)
             found = self.find(variant.fingerprint)
-            continued = live.pop() if live and not found else None
+            continued = live.pop(0) if live and not found else None
             left = {
-                # Of other variants: their pipelines were left before they came to their end.
-                *self._trained({WORKSPACE_TAG: str(variant.workspace)}),
-                *self._trained({ATTEMPT_TAG: variant.description.attempt}),
-                *self._killed_trainings(variant.description),
-                *self._search({FINGERPRINT_TAG: variant.fingerprint}, "!= 'FINISHED'"),
+                *live,
+                *self._half_trained(variant.description),
+                *self._ids({FINGERPRINT_TAG: variant.fingerprint}, "!= 'FINISHED'"),
             }
             self._delete(*left - {continued})
-            return found or self._write(variant, continued)
+            run_id = found or self._write(variant, continued)
+            # Of other variants: their pipelines were left before they came to their end.
+            self._end(*self._trained(variant.workspace))
+            return run_id
 
     def _end_orphans(self) -> None:
         """Mark as killed the runs that nobody writes to any more."""
-        for run_id in self._search({}, "= 'RUNNING'"):
-            if is_orphaned(self.client.get_run(run_id).data.tags):
-                self.client.set_terminated(run_id, status="KILLED")
+        running = self._search({}, "= 'RUNNING'")
+        self._end(*(run.info.run_id for run in running if is_orphaned(run.data.tags)))
 
-    def _killed_trainings(self, description: Description) -> list[str]:
-        """Ids of the live runs of killed trainings of the same parameters and commit."""
-        return self._search({ATTEMPT_TAG: description.attempt}, "= 'KILLED'")
+    def _end(self, *run_ids: str, status: str = "KILLED") -> None:
+        for run_id in run_ids:
+            self.client.set_terminated(run_id, status=status)
 
-    def _trained(self, tags: Mapping[str, str]) -> list[str]:
-        """Ids of live runs whose training has ended, and which wait to be completed."""
-        running = self._search(tags, "= 'RUNNING'")
-        return [id_ for id_ in running if HISTORY_TAG in self.client.get_run(id_).data.tags]
+    def _trained(self, workspace: Path) -> list[str]:
+        """Ids of a workspace's live runs that wait, trained to their end, to be completed."""
+        running = self._search({WORKSPACE_TAG: str(workspace)}, "= 'RUNNING'")
+        return [run.info.run_id for run in running if HISTORY_TAG in run.data.tags]
+
+    def _half_trained(self, description: Description) -> list[str]:
+        """Ids of trainings of the same parameters and commit that ended before their time."""
+        runs = self._search({ATTEMPT_TAG: description.attempt}, "!= 'FINISHED'")
+        return [
+            run.info.run_id
+            for run in runs
+            if run.info.status != "RUNNING" and HISTORY_TAG not in run.data.tags
+        ]
+
+    def _live(self, variant: Variant) -> list[str]:
+        """Ids of the unfinished runs with the variant's curves and parameters, its own first."""
+        digest = history_digest(variant.history)
+        runs = self._search({HISTORY_TAG: digest}, "!= 'FINISHED'")
+        same = [run for run in runs if run.data.params == variant.description.params]
+        here = _quotable(str(variant.workspace))
+        same.sort(key=lambda run: run.data.tags.get(WORKSPACE_TAG) != here)
+        return [run.info.run_id for run in same]
 
     def _delete(self, *run_ids: str) -> None:
         for run_id in set(run_ids):
             self.client.delete_run(run_id)
 
-    def _search(self, tags: Mapping[str, str], status: str) -> list[str]:
-        """Ids of the runs with these tags and a status as asked, ``"= 'RUNNING'"``."""
+    def _ids(self, tags: Mapping[str, str], status: str) -> list[str]:
+        return [run.info.run_id for run in self._search(tags, status)]
+
+    def _search(self, tags: Mapping[str, str], status: str) -> list[Any]:
+        """The runs with these tags and a status as asked, ``"= 'RUNNING'"``, the latest first."""
         conditions = [f"tags.`{name}` = '{_quotable(value)}'" for name, value in tags.items()]
-        runs = self.client.search_runs(
-            [self.experiment_id], " and ".join([*conditions, f"attributes.status {status}"])
-        )
-        return [run.info.run_id for run in runs]
+        asked = " and ".join([*conditions, f"attributes.status {status}"])
+        return list(self.client.search_runs([self.experiment_id], asked))
 
     def _create(self, description: Description, tags: Mapping[str, str]) -> str:
         """Create a run with the parameters of its variant; returns its id."""
@@ -247,6 +269,7 @@ class RunStore:
         run_id = continued or self._create(variant.description, of_variant | writing_tags())
         try:
             tags = {
+                **variant.description.tags,  # which may be of a later commit than the training
                 **of_variant,
                 "data": variant.dataset.digest,
                 **{f"stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
@@ -265,10 +288,11 @@ class RunStore:
                 if folder == "spectrograms":
                     self._log_image(run_id, file)
         except BaseException:
-            # A run that was not completed would be taken for the variant's: the next try begins
-            # anew. What broke the run may break its deletion too, and is the error to report.
-            with suppress(Exception):
-                self.client.delete_run(run_id)
+            # The next try goes on with a training's run, and begins any other anew. What broke the
+            # run may break its deletion too, and is the error to report.
+            if not continued:
+                with suppress(Exception):
+                    self.client.delete_run(run_id)
             raise
         self.client.set_terminated(run_id)
         return run_id
