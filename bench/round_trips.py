@@ -20,14 +20,14 @@ from soundloom.common.parallel import each
 from soundloom.common.params import parse_yaml
 from soundloom.common.paths import RAW_FOLDER, REFERENCE_FOLDER
 from soundloom.config import Config
-from soundloom.corpus.files import read_manifest, read_split
+from soundloom.corpus.files import read_manifest, read_part, read_split
 from soundloom.corpus.split import parse_segment_name
 from soundloom.evaluation.comparison import Comparison
 from soundloom.evaluation.controls import resynthesised
 from soundloom.evaluation.features import extract_features, from_arrays, hop_for
 from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.spectral.encoding import fit_codec
-from soundloom.stages.reference import part_audio
+from soundloom.stages.reference import audio_of
 
 # Means over held-out audio, beside the distances: what changed, and which way.
 MEANS = {
@@ -56,8 +56,8 @@ def main() -> None:
 
     manifest, tagger = read_manifest(), load_tagger(config.evaluate.ears)
     rate_hz = manifest.sample_rate_hz
-    training = part_audio(manifest, "train")
-    held_out = part_audio(manifest, config.generate.prompts_from)
+    training = audio_of(read_part("train"), manifest)
+    held_out = audio_of(read_part(config.generate.prompts_from), manifest)
     codec = fit_codec(
         lambda clip: read_audio(RAW_FOLDER / clip.file, rate_hz),
         manifest.clips,

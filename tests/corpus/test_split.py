@@ -16,7 +16,14 @@ from soundloom.common.paths import SPLIT_FILE
 from soundloom.corpus.config import SplitConfig
 from soundloom.corpus.files import read_part, read_split, write_split
 from soundloom.corpus.manifest import Clip
-from soundloom.corpus.split import Segment, parse_segment_name, runs_on_end, split_clips
+from soundloom.corpus.split import (
+    Part,
+    Segment,
+    parse_segment_name,
+    require_lengths,
+    runs_on_end,
+    split_clips,
+)
 
 RATE_HZ = 1000
 
@@ -128,6 +135,24 @@ def test_unknown_artists_cannot_be_kept_apart() -> None:
     nameless = Clip(**{**first.__dict__, "artist": None})
     with pytest.raises(SoundloomError, match="artist of 'song 0' is not known"):
         split_clips([nameless, *others], split_config(by="artist"), 0)
+
+
+def test_a_part_whose_segments_are_all_too_short_is_told_with_what_asks_for_more() -> None:
+    segments = [
+        Segment("rock.00000", 0, 5000, "train"),
+        Segment("rock.00000", 5000, 5900, "test"),
+        Segment("rock.00001", 0, 3000, "test"),
+    ]
+    wanted: dict[tuple[Part, str], float] = {("train", "a window"): 5.0, ("test", "a window"): 3.0}
+    require_lengths(segments, wanted, "time", RATE_HZ)
+    with pytest.raises(SoundloomError) as told:
+        require_lengths(segments[:2], wanted, "time", RATE_HZ)
+    assert str(told.value) == (
+        "split.by is 'time', with which no test segment is longer than 0.90 s; one must have at "
+        "least 3.0 s (a window): raise split.test_fraction, or use split.by: recording"
+    )
+    with pytest.raises(SoundloomError, match=r"no train .*dataset\.min_clip_seconds"):
+        require_lengths(segments[1:], wanted, "artist", RATE_HZ)
 
 
 def test_a_split_survives_its_file(tmp_path: Path) -> None:

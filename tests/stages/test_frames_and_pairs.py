@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from params import write_params
 from recordings import music
 from soundloom.audio.files import write_audio
+from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import FRAMES_FOLDER, PAIRS_FOLDER, RAW_FOLDER
 from soundloom.corpus.files import read_split, write_manifest
 from soundloom.corpus.manifest import Clip, Manifest
@@ -45,6 +47,27 @@ def run_stages(corpus: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> d
         stage.main()
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"split.by": "time", "split.guard_seconds": 0.1},
+         r"split\.by is 'time', with which no train segment is longer than .*guard_seconds"),
+        ({"generate.prompt_seconds": 5.0},
+         r"no test segment is longer than 4\.00 s; one must have at least 5\.0 s "
+         r"\(generate\.prompt_seconds\): leave out shorter recordings \(dataset\.min_clip_seconds"),
+    ],
+)  # fmt: skip
+def test_parts_too_short_to_be_used_are_told_before_training(
+    corpus: Path, project: Path, changes: dict[str, Any], error: str
+) -> None:
+    write_params(project, changes)
+    (project / "data").mkdir()
+    (project / RAW_FOLDER).symlink_to(corpus / RAW_FOLDER)
+    with pytest.raises(SoundloomError, match=error):
+        split.main()
+    assert not (project / "data/split.json").exists()
 
 
 @pytest.mark.slow

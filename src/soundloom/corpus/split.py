@@ -92,6 +92,32 @@ def split_clips(clips: Sequence[Clip], config: SplitConfig, guard_samples: int) 
     return segments
 
 
+def require_lengths(
+    segments: Sequence[Segment],
+    wanted: Mapping[tuple[Part, str], float],
+    by: str,
+    sample_rate_hz: int,
+) -> None:
+    """Check that in each part a segment is as long as is ``wanted``: seconds, by part and by what.
+
+    ``by`` is ``split.by``, with which they were made. Raises :class:`SoundloomError`.
+    """
+    for (part, wanted_by), least in wanted.items():
+        lengths = [segment.n_samples for segment in segments if segment.part == part]
+        longest = max(lengths, default=0) / sample_rate_hz
+        if longest < least:
+            remedy = "leave out shorter recordings (dataset.min_clip_seconds)"
+            if by == "time":
+                turn = "lower split.guard_seconds"
+                if part != "train":
+                    turn = f"raise split.{part}_fraction"
+                remedy = f"{turn}, or use split.by: recording"
+            raise SoundloomError(
+                f"split.by is {by!r}, with which no {part} segment is longer than {longest:.2f} s; "
+                f"one must have at least {least} s ({wanted_by}): {remedy}"
+            )
+
+
 def _split_by_group(clips: Sequence[Clip], config: SplitConfig) -> list[Segment]:
     groups: dict[str, list[Clip]] = defaultdict(list)
     for clip in clips:

@@ -5,7 +5,7 @@ They are given to the same functions as generated audio, by the stage ``evaluate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, 
 from soundloom.corpus.config import HeldOutConfig
 from soundloom.corpus.files import read_manifest, read_part
 from soundloom.corpus.manifest import Manifest
-from soundloom.corpus.split import Part, parse_segment_name, runs_on_end
+from soundloom.corpus.split import Segment, parse_segment_name, runs_on_end
 from soundloom.evaluation.comparison import Comparison
 from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.controls import MADE_ANEW, make_controls
@@ -41,7 +41,9 @@ def main() -> None:
     from soundloom.evaluation.pretrained import load_tagger
 
     rate_hz, tagger = manifest.sample_rate_hz, load_tagger(config.ears)
-    training, held_out = (part_audio(manifest, part) for part in ("train", prompts.prompts_from))
+    segments = read_part("train")
+    held_out_segments = read_part(prompts.prompts_from)
+    training, held_out = audio_of(segments, manifest), audio_of(held_out_segments, manifest)
 
     def hop_seconds(lengths: Iterable[int]) -> float:
         return hop_for([length / rate_hz for length in lengths], config.n_windows)
@@ -51,12 +53,12 @@ def main() -> None:
             recordings, rate_hz, tagger, hop_seconds=hop, threads=config.threads
         )
 
-    hop = hop_seconds(segment.n_samples for segment in read_part("train"))
-    held_out_hop = hop_seconds(segment.n_samples for segment in read_part(prompts.prompts_from))
+    hop = hop_seconds(segment.n_samples for segment in segments)
+    held_out_hop = hop_seconds(segment.n_samples for segment in held_out_segments)
     training_features, held_out_features = extract(training, hop), extract(held_out, held_out_hop)
     comparison = Comparison(held_out_features, training_features, config, rate_hz)
     numbers = {"real": comparison.measure_real()}
-    if runs := runs_audio(manifest, "train"):
+    if runs := audio_of_runs(segments, manifest):
         # Clips are cut shorter than what continuations are judged by.
         numbers["real"] |= mean_structure(runs, rate_hz, threads=config.threads)
     if truths := manifest.truths({name: parse_segment_name(name)[0] for name in held_out}):
@@ -87,28 +89,26 @@ def main() -> None:
     write_json(metrics_file("reference"), numbers)
 
 
-def part_audio(manifest: Manifest, part: Part) -> Mapping[str, np.ndarray]:
-    """Audio of every segment of a part, by its name: ``(n_samples,)``, read when asked for."""
+def audio_of(segments: Sequence[Segment], manifest: Manifest) -> Mapping[str, np.ndarray]:
+    """Audio of segments by their names: ``(n_samples,)``, read when asked for."""
     clips = manifest.by_name
-    segments = {segment.name: segment for segment in read_part(part)}
+    by_name = {segment.name: segment for segment in segments}
 
     def read(name: str) -> np.ndarray:
-        segment = segments[name]
+        segment = by_name[name]
         samples = read_audio(RAW_FOLDER / clips[segment.clip].file, manifest.sample_rate_hz)
         return samples[segment.start_sample : segment.end_sample]
 
-    return LazyMapping(list(segments), read)
+    return LazyMapping(list(by_name), read)
 
 
-def runs_audio(manifest: Manifest, part: Part) -> Mapping[str, np.ndarray]:
-    """Segments of a part that follow each other, joined to ``(n_samples,)``, read when asked for.
+def audio_of_runs(segments: Sequence[Segment], manifest: Manifest) -> Mapping[str, np.ndarray]:
+    """Segments that follow each other, joined to ``(n_samples,)``, read when asked for.
 
     Those that together last a minute, under the names of their first segments.
     """
-    audio, shortest = part_audio(manifest, part), STRUCTURE_SECONDS * manifest.sample_rate_hz
-    runs = {
-        run[0].name: run for run in runs_on_end(read_part(part), manifest.by_name, round(shortest))
-    }
+    audio, shortest = audio_of(segments, manifest), STRUCTURE_SECONDS * manifest.sample_rate_hz
+    runs = {run[0].name: run for run in runs_on_end(segments, manifest.by_name, round(shortest))}
 
     def read(name: str) -> np.ndarray:
         return np.concatenate([audio[segment.name] for segment in runs[name]])
