@@ -62,7 +62,9 @@ def _run(stage: str) -> None:
 
     for folder in OUTPUT_FOLDERS:
         remove_leavings(folder)
-    Config.load()
+    config = Config.load()
+    if stage in ("download", "train"):  # before what takes longest
+        config.check_files()
     importlib.import_module(f"soundloom.stages.{stage}").main()
 
 

@@ -38,3 +38,12 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
     assert done.returncode == 130
+
+
+def test_a_prompt_that_is_not_there_stops_the_pipeline_before_any_work(project: Path) -> None:
+    write_params(project, {"generate.prompt": "nope.wav"})
+    command = [sys.executable, str(REPOSITORY / "src/stage.py"), "download"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "soundloom: error: generate.prompt is 'nope.wav': no such file\n"
+    assert [entry.name for entry in project.iterdir()] == ["params.yaml"]

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import model_validator
 
+from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, with_keys
+from soundloom.common.paths import check_apart, check_folder, why_no_file, why_not_here
 from soundloom.corpus.config import SplitConfig
 from soundloom.evaluation.config import WINDOW_SECONDS, EvaluateConfig
 from soundloom.experiments.config import TrackConfig
@@ -68,6 +71,25 @@ class Config(Section):
     def with_changes(self, changes: Mapping[str, Any], origin: str) -> Self:
         """A copy with some keys changed, ``section.key``, checked as a whole file is."""
         return self.parse(with_keys(self.model_dump(), changes), origin)
+
+    def check_files(self) -> None:
+        """Check that the user's files are there which stages will read, before they do.
+
+        Raises :class:`SoundloomError` naming the key.
+        """
+        folder, gtzan = Path(self.dataset.folder.path), Path(self.dataset.gtzan.path)
+        prompt = Path(self.generate.prompt)
+        if self.dataset.source == "folder":
+            check_folder(folder, "dataset.folder.path")
+        if self.dataset.source == "gtzan" and self.dataset.gtzan.path:
+            check_apart(gtzan, "dataset.gtzan.path")
+            if not gtzan.exists():
+                why = why_not_here(gtzan) or "it must be an existing zip or folder"
+                raise SoundloomError(f"dataset.gtzan.path is {str(gtzan)!r}; {why}")
+        if self.generate.prompt and (why := why_no_file(prompt)):
+            raise SoundloomError(
+                f"generate.prompt is {str(prompt)!r}: {why_not_here(prompt) or why}"
+            )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -64,19 +64,31 @@ HISS = np.random.default_rng(0).normal(0, 1e-4, len(A)).astype(np.float32)
 @pytest.mark.parametrize(
     ("channels", "expected", "note"),
     [
-        ([A, -A], A, "cancel each other: only 1 of 1 to 2 used"),
-        ([A, -0.95 * A], A, "cancel each other: only 1 of 1 to 2 used"),
-        ([0.5 * A, -A], -A, "cancel each other: only 2 of 1 to 2 used"),
-        ([A, 0 * A], A, "other channels are empty: only 1 of 1 to 2 used"),
-        ([HISS, A], A, "other channels are empty: only 2 of 1 to 2 used"),
-        ([A, 0 * A + 0.5], A, "other channels are empty: only 1"),
-        ([A, B, 0 * A, 0 * A, HISS, 0 * A], (A + B) / 2, "are empty: only 1, 2 of 1 to 6 used"),
-        ([0 * A, 0 * A, A], A, "other channels are empty: only 3 of 1 to 3 used"),
+        ([A, -A], A, "each other: only channel 1 of 2 is used"),
+        ([A, -0.95 * A], A, "each other: only channel 1 of 2 is used"),
+        ([0.5 * A, -A], -A, "each other: only channel 2 of 2 is used"),
+        ([A, 0 * A], A, "other channels are empty: only channel 1 of 2 is used"),
+        ([HISS, A], A, "other channels are empty: only channel 2 of 2 is used"),
+        ([A, 0 * A + 0.5], A, "other channels are empty: only channel 1"),
+        (
+            [A, B, 0 * A, 0 * A, HISS, 0 * A],
+            (A + B) / 2,
+            "are empty: only channels 1, 2 of 6 are used",
+        ),
+        ([0 * A, 0 * A, A], A, "other channels are empty: only channel 3 of 3 is used"),
         ([A, -A, 0 * A], A, "cancel each other"),
-        ([A, -A, B, B], (A + 2 * B) / 3, "cancel each other: only 1, 3, 4 of 1 to 4 used"),
-        ([B, 0.9 * A, 0 * A, -A], (B - A) / 2, "cancel each other: only 1, 4 of 1 to 4 used"),
-        ([A, B, -A, -B], (A + B) / 2, "cancel each other: only 1, 2 of 1 to 4 used"),
-        ([A / 2, B / 2, (A + B) / -2], (A + B) / -2, "cancel each other: only 3 of 1 to 3 used"),
+        ([A, -A, B, B], (A + 2 * B) / 3, "each other: only channels 1, 3, 4 of 4 are used"),
+        (
+            [B, 0.9 * A, 0 * A, -A],
+            (B - A) / 2,
+            "cancel each other: only channels 1, 4 of 4 are used",
+        ),
+        ([A, B, -A, -B], (A + B) / 2, "cancel each other: only channels 1, 2 of 4 are used"),
+        (
+            [A / 2, B / 2, (A + B) / -2],
+            (A + B) / -2,
+            "cancel each other: only channel 3 of 3 is used",
+        ),
         ([A, A], A, None),
         ([A, B], (A + B) / 2, None),
         ([A + B / 2, A - B / 2], A, None),
@@ -119,7 +131,7 @@ def test_of_several_channels_two_that_cancel_for_part_of_the_time_leave_no_hole(
     channels = np.stack([others, one, others, other], axis=1)
     soundfile.write(tmp_path / "part.wav", channels, RATE_HZ, "FLOAT")
     decoded = decode_file(tmp_path / "part.wav", RATE_HZ)
-    assert decoded.notes == ("its channels cancel each other: only 1, 2, 3 of 1 to 4 used",)
+    assert decoded.notes == ("its channels cancel each other: only channels 1, 2, 3 of 4 are used",)
     np.testing.assert_allclose(decoded.samples, channels[:, :3].mean(axis=1), atol=2e-7)
 
 
@@ -283,11 +295,19 @@ def test_a_damaged_mp3_is_refused_without_a_word_of_the_decoders(
     assert capfd.readouterr().err == "then\n"
 
 
-def test_a_missing_file_a_folder_and_a_pipe_are_no_such_file(tmp_path: Path) -> None:
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")  # opening it would wait for ever
-    for path in (tmp_path / "missing.wav", tmp_path, tmp_path / "pipe.wav"):
-        with pytest.raises(UnusableAudio, match="no such file"):
+    (tmp_path / "link.wav").symlink_to("missing.wav")
+    for path, reason in (
+        (tmp_path / "missing.wav", "no such file"),
+        (tmp_path, "a folder, no file"),
+        (tmp_path / "pipe.wav", "no regular file"),
+        (Path("/dev/zero"), "no regular file"),
+        (tmp_path / "link.wav", "a link to a file that is not there"),
+    ):
+        with pytest.raises(UnusableAudio) as refused:
             read_audio(path, 22_050)
+        assert refused.value.reason == reason
 
 
 def test_a_reason_travels_between_processes() -> None:

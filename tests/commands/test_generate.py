@@ -128,6 +128,6 @@ def test_what_is_noted_of_a_prompt_is_printed(fails: Callable[[str], str]) -> No
     write_codec(folder, small_codec())
     noted, failed = fails("new.wav").splitlines()
     assert noted == (
-        "soundloom: warning: riff.wav: its other channels are empty: only 1 of 1 to 2 used"
+        "soundloom: warning: riff.wav: its other channels are empty: only channel 1 of 2 is used"
     )
     assert "no such file" in failed

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,32 @@ def test_check_says_what_follows_from_the_params(capsys: pytest.CaptureFixture[s
     assert f"  frames of {n_bins} bins, 86.133 a second\n" in printed
 
 
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"dataset.source": "folder", "dataset.folder.path": "mine"},
+         "dataset.folder.path is 'mine'; it must be an existing folder"),
+        ({"dataset.source": "folder", "dataset.folder.path": "data/raw"},
+         "dataset.folder.path is 'data/raw'; it must lie apart from data/raw, which the pipeline"),
+        ({"dataset.source": "folder", "dataset.folder.path": "."},
+         "dataset.folder.path is '.'; it must lie apart from data/raw, which the pipeline"),
+        ({"dataset.source": "gtzan", "dataset.gtzan.path": "gtzan.zip"},
+         "dataset.gtzan.path is 'gtzan.zip'; it must be an existing zip or folder"),
+        ({"generate.prompt": "nope.wav"},
+         "generate.prompt is 'nope.wav': no such file"),
+        ({"generate.prompt": "data"}, "generate.prompt is 'data': a folder, no file"),
+    ],
+)  # fmt: skip
+def test_files_that_are_named_must_be_there_before_any_work(
+    folder: Path, changes: dict[str, Any], error: str, fails: Callable[..., str]
+) -> None:
+    write_params(folder, changes)
+    (folder / "data/raw").mkdir(parents=True)
+    errors = fails("check")
+    assert error in errors
+    assert errors.count("\n") == 1
+
+
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command that must end with status 1; returns what it printed as errors."""
@@ -100,10 +127,14 @@ def test_an_error_is_one_line_and_its_traceback_is_for_debugging(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("play", "none.wav"), "none.wav: no such audio file"),
+        (("play", "none.wav"), "none.wav: no such file"),
         (("track",), "`dvc repro` makes it"),
         (("study", "none.yaml"), "none.yaml: no such file"),
-        (("generate", "--prompt", "none.wav", "--out", "new.wav"), "none.wav: no such file"),
+        (("play", "."), ".: a folder, no file"),
+        (("play", "params.yaml"), "params.yaml: cannot be read as audio"),
+        (("generate", "--prompt", "none.wav", "--out", "new.wav"), "is 'none.wav': no such file"),
+        (("generate", "--prompt", "", "--out", "new.wav"), "--prompt is '.': a folder, no file"),
+        (("generate", "--prompt", "/dev/zero", "--out", "new.wav"), "zero': no regular file"),
         (("generate", "--prompt", "params.yaml", "--out", "new.mp3"), "'new.mp3'; it must end in"),
         (
             ("generate", "--prompt", "params.yaml", "--out", "new.wav", "--temperature", "9"),

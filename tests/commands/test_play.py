@@ -92,7 +92,26 @@ def test_without_a_player_the_error_names_those_looked_for(wav: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SoundloomError, match=r"gone\.wav: no such audio file"):
+    with pytest.raises(SoundloomError, match=r"gone\.wav: no such file"):
         play(tmp_path / "gone.wav")
-    with pytest.raises(SoundloomError, match="no such audio file"):
+    with pytest.raises(SoundloomError, match="a folder, no file"):
         play(tmp_path)
+
+
+def test_what_is_no_audio_is_refused_whatever_a_player_makes_of_it(
+    tmp_path: Path, programs: Path
+) -> None:
+    install(programs, "ffplay", "exit 0")
+    (tmp_path / "lyrics.txt").write_text("These are the lyrics.\n" * 40)
+    with pytest.raises(SoundloomError, match=r"lyrics\.txt: cannot be read as audio"):
+        play(tmp_path / "lyrics.txt")
+
+
+def test_aplay_is_given_nothing_that_it_would_play_as_noise(tmp_path: Path, programs: Path) -> None:
+    write_audio(tmp_path / "new.flac", np.zeros(800, np.float32), 8000)
+    install(programs, "aplay", write_arguments(programs))
+    with pytest.raises(SoundloomError, match="no audio player for it found"):
+        play(tmp_path / "new.flac")
+    install(programs, "ffplay", write_arguments(programs))
+    play(tmp_path / "new.flac")
+    assert (programs / "arguments").read_text().startswith("-nodisp")

@@ -89,6 +89,8 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path, text: str, key: str) -> 
 def test_a_file_that_is_absent_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(SoundloomError, match=r"params\.yaml: no such file; run from the project's"):
         read_params(tmp_path / "params.yaml")
+    with pytest.raises(SoundloomError, match="cannot be read: Is a directory"):
+        read_params(tmp_path)
     (tmp_path / "params.yaml").write_bytes(b"a: caf\xe9\n")
     with pytest.raises(SoundloomError, match=r"params\.yaml: not valid YAML: .*can't decode byte"):
         read_params(tmp_path / "params.yaml")

@@ -179,12 +179,12 @@ def test_what_is_odd_about_a_recording_is_noted(dataset: DatasetConfig, tmp_path
     )
     manifest = gather(Collection(offered), dataset, tmp_path / "raw")
     assert manifest.notes == (
-        Note("a left", "its other channels are empty: only 1 of 1 to 2 used"),
-        Note("b opposite", "its channels cancel each other: only 1 of 1 to 2 used"),
+        Note("a left", "its other channels are empty: only channel 1 of 2 is used"),
+        Note("b opposite", "its channels cancel each other: only channel 1 of 2 is used"),
     )
     [rejected] = manifest.rejected
     assert rejected.reason.startswith("0.90 s long")
-    assert rejected.reason.endswith("; its channels cancel each other: only 1 of 1 to 2 used")
+    assert rejected.reason.endswith("; its channels cancel each other: only channel 1 of 2 is used")
     write_manifest(tmp_path / "manifest.json", manifest)
     assert read_manifest(tmp_path / "manifest.json") == manifest
 

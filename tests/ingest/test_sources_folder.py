@@ -114,8 +114,20 @@ def test_a_temporary_workspace_says_what_it_does_not_hold(
     assert "git or DVC" not in str(told.value)
 
 
-@pytest.mark.parametrize("path", ["data/raw", "data/raw/rock", "data", "."])
-def test_the_folder_the_pipeline_writes_is_refused(params: dict[str, Any], path: str) -> None:
-    write("data/raw/rock/a.wav")
-    with pytest.raises(SoundloomError, match="it must lie apart from data/raw"):
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ("data/raw", "data/raw"),
+        ("data/raw/rock", "data/raw"),
+        ("data", "data/raw"),
+        (".", "data/raw"),
+        ("data/generated/samples", "data/generated"),
+        ("models", "models/generator"),
+    ],
+)
+def test_the_folders_the_pipeline_writes_are_refused(
+    params: dict[str, Any], path: str, own: str
+) -> None:
+    write("data/raw/rock/a.wav", "data/generated/samples/a.wav", "models/generator/a.wav")
+    with pytest.raises(SoundloomError, match=f"it must lie apart from {own}, which the pipeline"):
         collect(params, path)

@@ -149,7 +149,10 @@ def test_the_command_continues_any_recording(built: Project, odd_recordings: Pat
 
 def test_what_the_command_refuses(built: Project) -> None:
     command = ("soundloom", "generate", "--prompt", "none.wav", "--out", "new.wav")
-    assert built.run(*command, fails=True) == "soundloom: error: none.wav: no such file\n"
+    assert (
+        built.run(*command, fails=True)
+        == "soundloom: error: --prompt is 'none.wav': no such file\n"
+    )
     printed = built.run(*command, "--seconds", "-1", fails=True)
     assert printed.startswith("soundloom: error: options: generate.seconds is -1.0; it must be")
     assert not (built.folder / "new.wav").exists()

@@ -102,4 +102,5 @@ def _pairs_cancel(covariances: np.ndarray) -> np.ndarray:
 
 def _only(chosen: list[int], n_channels: int) -> str:
     numbers = ", ".join(str(number + 1) for number in chosen)
-    return f"only {numbers} of 1 to {n_channels} used"
+    what = f"channel {numbers} of {n_channels} is" if len(chosen) == 1 else ""
+    return f"only {what or f'channels {numbers} of {n_channels} are'} used"

@@ -19,6 +19,7 @@ from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
 from soundloom.audio.samples import within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
+from soundloom.common.paths import why_no_file
 
 # What libsndfile can open, by the endings people give such files.
 AUDIO_SUFFIXES = (
@@ -106,8 +107,8 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
     streams: list[Decoded] = []
     unread: list[str] = []
     try:
-        if not path.is_file():  # opening a named pipe would wait for ever
-            raise UnusableAudio(path, "no such file")
+        if why := why_no_file(path):
+            raise UnusableAudio(path, why)
         if path.stat().st_size == 0:
             raise UnusableAudio(path, "empty file")
         with path.open("rb") as file:

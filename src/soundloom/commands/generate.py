@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     been trained.
     """
     from soundloom.common.params import with_keys
+    from soundloom.common.paths import why_no_file
     from soundloom.generation.config import GenerateConfig
 
     options = {name: getattr(arguments, name) for name in _KNOBS}
@@ -55,8 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     config = GenerateConfig.load()
     config = config.parse(with_keys({"generate": config.model_dump()}, given), "options")
     # Before the seconds that Keras takes to start, and the minutes that generating may take.
-    if not arguments.prompt.is_file():
-        raise SoundloomError(f"{arguments.prompt}: no such file")
+    if why := why_no_file(arguments.prompt):
+        raise SoundloomError(f"--prompt is {str(arguments.prompt)!r}: {why}")
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
 
     from soundloom.audio.files import write_audio

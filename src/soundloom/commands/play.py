@@ -18,7 +18,7 @@ PLAYERS = (
     ("afplay",),  # macOS
     ("pw-play",),  # PipeWire
     ("paplay",),  # PulseAudio
-    ("aplay", "-q"),  # ALSA
+    ("aplay", "-q"),  # ALSA; what it does not know it plays as noise
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
 )
 INSTEAD = "open reports/listen.html in a browser instead (`make listen`)"
@@ -38,17 +38,26 @@ def play(path: Path) -> None:
     """Play ``path`` to its end.
 
     Players are tried in turn, as one may be installed without its sound server, or not support the
-    format. Raises :class:`SoundloomError`: no such file, no player, or none that could play it.
+    format. Raises :class:`SoundloomError`: no audio, no player, or none that could play it.
     """
-    if not path.is_file():
-        raise SoundloomError(f"{path}: no such audio file")
+    from soundloom.audio.files import read_audio
+
+    read_audio(path, 8000)  # some players take anything for sound, or end well without any
     if sys.platform == "win32":
         _play_on_windows(path)
         return
-    found = [command for command in PLAYERS if shutil.which(command[0])]
+    with path.open("rb") as file:
+        known_to_aplay = file.read(4) in (b"RIFF", b".snd")
+    found = [
+        command
+        for command in PLAYERS
+        if shutil.which(command[0]) and (known_to_aplay or command[0] != "aplay")
+    ]
     if not found:
         names = ", ".join(command[0] for command in PLAYERS)
-        raise SoundloomError(f"{path}: no audio player found (looked for {names}); {INSTEAD}")
+        raise SoundloomError(
+            f"{path}: no audio player for it found (looked for {names}); {INSTEAD}"
+        )
     complaints = []
     for command in found:
         # An absolute path, so that a file called -x is not taken for an option.

@@ -80,6 +80,8 @@ def read_params(path: Path = PARAMS_FILE) -> Any:
         wrong = next(_keys_that_are_no_text(document), None)
     except FileNotFoundError:
         raise SoundloomError(f"{path}: no such file; run from the project's root") from None
+    except OSError as error:
+        raise SoundloomError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # ruamel's own, and those of the conversions it calls
         raise SoundloomError(f"{path}: not valid YAML: {_yaml_fault(error)}") from None
     if wrong:

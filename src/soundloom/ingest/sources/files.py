@@ -17,7 +17,6 @@ from typing import IO
 
 from soundloom.audio.files import AUDIO_SUFFIXES
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import RAW_FOLDER
 from soundloom.corpus.manifest import Rejected
 
 # Sound that libsndfile cannot open, by the endings of its files: said, rather than passed over.
@@ -43,19 +42,6 @@ DAMAGED = (
     EOFError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
 NO_FAULT_OF_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
-
-
-def check_apart(path: Path, setting: str) -> None:
-    """Refuse a ``path`` of the user's, named by ``setting``, that holds data/raw or lies in it.
-
-    That is replaced by each run, with whatever lies in it. Raises :class:`SoundloomError`.
-    """
-    whole, raw = path.resolve(), RAW_FOLDER.resolve()
-    if whole.is_relative_to(raw) or raw.is_relative_to(whole):
-        raise SoundloomError(
-            f"{setting} is {str(path)!r}; it must lie apart from {RAW_FOLDER}, which the pipeline "
-            "writes"
-        )
 
 
 def find_audio(

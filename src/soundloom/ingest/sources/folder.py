@@ -8,11 +8,11 @@ from pathlib import Path
 
 from soundloom.audio.files import decode_file
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import why_not_here
+from soundloom.common.paths import check_folder, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import READ_FORMATS, check_apart, find_audio, relative_name
+from soundloom.ingest.sources.files import READ_FORMATS, find_audio, relative_name
 
 UNTRACKED = "its name, or a folder's on its way, is not UTF-8, and DVC cannot track it: rename it"
 
@@ -27,7 +27,9 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     """
     # Absolute, as worker processes may have another working directory.
     path = Path(config.folder.path)
-    root = _root(path, config.genre).absolute()
+    check_folder(path, "dataset.folder.path")
+    own = path / config.genre
+    root = (own if own.is_dir() else path).absolute()
     files, rejected = find_audio(root, follow_links=True)
     if not files and not rejected:
         put = f"put recordings there ({READ_FORMATS}; sub-folders are searched too)"
@@ -45,17 +47,6 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
 def _is_unicode(path: Path) -> bool:
     """Whether the bytes of ``path`` are UTF-8; the others show as halves of surrogate pairs."""
     return not re.search("[\ud800-\udfff]", str(path))
-
-
-def _root(path: Path, genre: str) -> Path:
-    """The folder to search."""
-    if not path.is_dir():
-        wanted = "it must be an existing folder of recordings, absolute or relative to the project"
-        raise SoundloomError(
-            f"dataset.folder.path is {str(path)!r}; {why_not_here(path) or wanted}"
-        )
-    check_apart(path, "dataset.folder.path")
-    return path / genre if (path / genre).is_dir() else path
 
 
 def _recording(file: Path, root: Path) -> Recording:

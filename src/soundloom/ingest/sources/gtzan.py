@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 
 from soundloom.audio.files import AUDIO_SUFFIXES, decode_file
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import why_not_here
+from soundloom.common.paths import check_apart, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import check_apart, find_audio, relative_name, unpack_zip
+from soundloom.ingest.sources.files import find_audio, relative_name, unpack_zip
 
 HANDLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 ADDRESS = f"https://www.kaggle.com/datasets/{HANDLE}"
