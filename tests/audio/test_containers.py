@@ -210,3 +210,13 @@ def test_a_guest_makes_no_other_artist(tags: dict[str, str], artist: str | None)
 )
 def test_what_has_no_tags_has_none(content: bytes) -> None:
     assert read_tags(io.BytesIO(content)) == NO_TAGS
+
+
+@pytest.mark.parametrize("kind", [("CAF", "ALAC_16"), ("W64", "PCM_16")])
+def test_nothing_is_printed_of_a_file_that_leads_astray(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: tuple[str, str]
+) -> None:
+    content = encoded(MUSIC, RATE_HZ, *kind)
+    for n_lost in (1, 40, 100):
+        decode_tagged(write(tmp_path / "a.x", content + content[n_lost:]), RATE_HZ)
+    assert capfd.readouterr().err == ""

@@ -102,7 +102,7 @@ def read_tags(file: BinaryIO) -> Tags:
             of_streams = [stream.metadata for stream in container.streams.audio]
             tags = ChainMap(container.metadata, *of_streams[:1])  # Ogg has them with the stream
             found = {key.lower(): _line(text) for key, text in tags.items()}
-    except (Undecodable, OSError):  # where a damaged one leads before the file's beginning
+    except (Undecodable, OSError):
         return NO_TAGS
     band = found.get("album_artist", "")
     artist = found.get("artist") if band.lower() in ("", *SEVERAL_ARTISTS) else band

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -101,7 +102,9 @@ def decode_tagged(path: Path, sample_rate_hz: int) -> Decoded:
     """Read a file as :func:`decode_file` does, and its tags."""
     decoded = decode_file(path, sample_rate_hz)
     with path.open("rb") as file:
-        return replace(decoded, tags=read_tags(file))
+        # A damaged file may lead to before its beginning, of which PyAV would print a traceback.
+        whole = Part(file, [(0, path.stat().st_size)])
+        return replace(decoded, tags=read_tags(io.BufferedReader(whole)))
 
 
 def decode_stems(paths: Sequence[Path], sample_rate_hz: int) -> Decoded:
