@@ -397,6 +397,41 @@ def test_what_is_written_is_read_back(tmp_path: Path, suffix: str, channels: int
     np.testing.assert_allclose(read_audio(path, 44_100), samples, atol=1.01 / 32768)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "rate_hz", "written_hz", "subtype"),
+    [
+        ("mp3", 44_100, 44_100, "MPEG_LAYER_III"),
+        ("MP3", 96_000, 48_000, "MPEG_LAYER_III"),
+        ("ogg", 44_100, 44_100, "VORBIS"),
+        ("Opus", 44_100, 48_000, "OPUS"),
+        ("opus", 22_050, 24_000, "OPUS"),
+    ],
+)
+def test_lossy_formats_are_written_at_a_rate_they_have(
+    tmp_path: Path, suffix: str, rate_hz: int, written_hz: int, subtype: str
+) -> None:
+    path, samples = tmp_path / f"new.{suffix}", music(2, rate_hz)
+    write_audio(path, samples, rate_hz, 2)
+    info = soundfile.info(path)
+    assert (info.samplerate, info.channels, info.subtype) == (written_hz, 2, subtype)
+    read = read_audio(path, rate_hz)
+    assert abs(len(read) - len(samples)) <= 2
+    n = min(len(read), len(samples))
+    assert np.corrcoef(read[:n], samples[:n])[0, 1] > 0.98
+
+
+def test_minutes_are_written_as_ogg(tmp_path: Path) -> None:
+    """Which breaks the encoder if it is handed them at once."""
+    path, n_samples = tmp_path / "long.ogg", 600 * 8_000
+    write_audio(path, np.zeros(n_samples, np.float32), 8_000)
+    assert soundfile.info(path).frames == n_samples
+
+
+def test_an_ending_that_is_not_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SoundloomError, match=r"a\.aac: must end in \.wav, \.flac, \.mp3"):
+        write_audio(tmp_path / "a.aac", A, RATE_HZ)
+
+
 def test_the_same_samples_give_the_same_bytes_and_nothing_else_is_left(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         write_audio(tmp_path / name, music(1, 22_050), 22_050)

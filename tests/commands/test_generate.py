@@ -56,8 +56,12 @@ def test_a_folder_is_no_file(fails: Callable[..., str]) -> None:
 
 
 def test_an_ending_may_be_written_large(fails: Callable[..., str]) -> None:
-    assert "codec.json: no such file" in fails("NEW.WAV")
-    assert "it must end in .wav or .flac" in fails("NEW.OGG")
+    for ending in (".WAV", ".Flac", ".mp3", ".OGG", ".opus"):
+        assert "codec.json: no such file" in fails(f"NEW{ending}")
+    for ending in (".aac", ".wave", ""):
+        error = fails(f"new{ending}")
+        assert f"'new{ending}'; it must end in .wav, .flac, .mp3, .ogg, .opus" in error
+        assert error.count("\n") == 1
 
 
 def test_a_place_below_a_file_is_named(fails: Callable[..., str]) -> None:

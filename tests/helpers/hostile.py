@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from recordings import encoded, music
-from soundloom.audio.files import decode_file
+from recordings import encoded, encoded_by_ffmpeg, music
+from soundloom.audio.files import decode_tagged
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.ingest.sources import debian, files
 
@@ -40,6 +40,13 @@ FORMATS = [
     ("AU", "G721_32"), ("CAF", "PCM_16"), ("CAF", "ALAC_16"), ("FLAC", "PCM_16"),
     ("FLAC", "PCM_24"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"),
 ]  # fmt: skip
+# And what FFmpeg writes of what is read through it.
+FFMPEG_FORMATS = [
+    ("ipod", "aac"), ("mp4", "aac"), ("ipod", "alac"), ("mov", "pcm_s16le"), ("adts", "aac"),
+    ("asf", "wmav2"), ("matroska", "flac"), ("webm", "libopus"), ("avi", "pcm_s16le"),
+    ("flv", "aac"), ("wv", "wavpack"), ("tta", "tta"),
+]  # fmt: skip
+N_FORMATS = len(FORMATS) + len(FFMPEG_FORMATS)
 # (Hz, channels)
 SHAPES = ((8_000, 1), (16_000, 2), (24_000, 1), (48_000, 2))
 MONO_ONLY = ("GSM610", "G721_32")
@@ -133,7 +140,7 @@ def hostile_audio(seed: int, n_files: int, seconds: float) -> Iterator[tuple[str
     """Damaged recordings of ``seconds``, every format in turn, with what each is."""
     rng = np.random.default_rng(seed)
     for number in range(n_files):
-        container, subtype = FORMATS[number % len(FORMATS)]
+        container, subtype = (*FORMATS, *FFMPEG_FORMATS)[number % N_FORMATS]
         rate_hz, n_channels = SHAPES[rng.integers(len(SHAPES))]
         content = _whole(container, subtype, rate_hz, n_channels, seconds)
         if subtype in ("FLOAT", "DOUBLE") and number % 3 == 0:
@@ -146,7 +153,9 @@ def hostile_audio(seed: int, n_files: int, seconds: float) -> Iterator[tuple[str
 def _whole(container: str, subtype: str, rate_hz: int, n_channels: int, seconds: float) -> bytes:
     samples = music(seconds, rate_hz, seed=rate_hz)[:, None]
     samples = np.repeat(samples, 1 if subtype in MONO_ONLY else n_channels, axis=1)
-    return encoded(samples, rate_hz, container, subtype)
+    if (container, subtype) in FORMATS:
+        return encoded(samples, rate_hz, container, subtype)
+    return encoded_by_ffmpeg(samples, rate_hz, container, subtype, {"artist": "A", "title": "T"})
 
 
 def _not_finite(rng: np.random.Generator, container: str, subtype: str) -> bytes:
@@ -247,7 +256,7 @@ def _hostile_tar(seed: int) -> bytes:
 def read_audio(path: Path) -> dict[str, Any]:
     """Accepted and right, or refused with a reason, or neither."""
     try:
-        decoded = decode_file(path, RATE_HZ)
+        decoded = decode_tagged(path, RATE_HZ)
     except UnusableAudio as error:
         is_line = error.reason.isprintable() and str(path.parent) not in error.reason
         return {"result": "refused" if is_line else "wrong", "detail": error.reason}

@@ -6,6 +6,7 @@ Also what a test expects of them, so that other tests need not know how they are
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ ODD_AND_UNUSABLE = {
     "short.wav": "0.40 s long",
     "truncated header.mp3": "cannot be read",
     "replica.flac": "exact replica of 16 bit/44.1 kHz stereo.wav",
-    "telephone.m4a": "convert it",
+    "telephone.m4a": "cannot be read as audio (Invalid data",
 }
 # What is left of it is long enough, and libsndfile reads it without complaint.
 TRUNCATED_BUT_USABLE = "truncated.wav"
@@ -74,6 +75,34 @@ def encoded(
     """The bytes of a file with ``(n_samples,)`` or ``(n_samples, n_channels)`` in it."""
     file = io.BytesIO()
     soundfile.write(file, samples, sample_rate_hz, subtype, format=container, **options)
+    return file.getvalue()
+
+
+def encoded_by_ffmpeg(
+    samples: np.ndarray,
+    sample_rate_hz: int,
+    container: str,
+    codec: str,
+    tags: Mapping[str, str] | None = None,
+) -> bytes:
+    """The bytes of a file as :func:`encoded` makes one, in FFmpeg's names for its formats."""
+    import av
+
+    sides = samples.reshape(len(samples), -1).T.astype(np.float32)
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sides)]
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as opened:
+        opened.metadata.update(tags or {})
+        stream = opened.add_stream(codec, sample_rate_hz, layout=layout, bit_rate=96_000)
+        assert isinstance(stream, av.AudioStream)
+        context = stream.codec_context
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sides), "fltp", layout)
+        frame.sample_rate, frame.pts = sample_rate_hz, 0
+        cutter = av.AudioResampler(
+            context.format, layout, sample_rate_hz, context.frame_size or 1024
+        )
+        for piece in [*cutter.resample(frame), *cutter.resample(None), None]:
+            opened.mux(stream.encode(piece))
     return file.getvalue()
 
 

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from recordings import encoded, music, write_recording
+from soundloom.audio.containers import Tags
 from soundloom.audio.files import Decoded, decode_file
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
@@ -39,6 +40,10 @@ def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> Deco
     assert sample_rate_hz == RATE_HZ
     time.sleep(delay_seconds)
     return Decoded(samples)
+
+
+def load_tagged(samples: np.ndarray, tags: Tags, sample_rate_hz: int) -> Decoded:
+    return Decoded(samples, tags=tags)
 
 
 def refuse(sample_rate_hz: int) -> Decoded:
@@ -78,6 +83,20 @@ def test_clips_are_the_recordings_cut_in_order_of_name_and_time(
     assert sorted(path.name for path in (tmp_path / "rock").iterdir()) == [
         f"rock.{number:05d}.wav" for number in range(4)
     ]
+
+
+def test_an_artist_is_the_tags_or_else_the_folders(dataset: DatasetConfig, tmp_path: Path) -> None:
+    def offer(name: str, seed: int, tags: Tags) -> Recording:
+        return Recording(name, partial(load_tagged, music(2, RATE_HZ, seed), tags), "Folder")
+
+    offered = (offer("a", 1, Tags("Tag", "Song")), offer("b", 2, Tags(None, "Other")))
+    manifest = gather(Collection((*offered, offer("c", 3, Tags()))), dataset, tmp_path)
+    assert [(clip.artist, clip.title) for clip in manifest.clips] == [
+        ("Tag", "Song"), ("Folder", "Other"), ("Folder", None),
+    ]  # fmt: skip
+    write_manifest(tmp_path / "manifest.json", manifest)
+    assert read_manifest(tmp_path / "manifest.json") == manifest
+    assert (tmp_path / "manifest.json").read_text().count('"title"') == 2  # and none that is null
 
 
 def test_neither_order_nor_parallelism_shows_in_the_result(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recordings import music, write_recording
+from recordings import encoded_by_ffmpeg, music, write_recording
 from soundloom.common.errors import SoundloomError
 from soundloom.config import Config
 from soundloom.ingest.collection import Collection
@@ -40,6 +40,14 @@ def test_the_first_folder_on_the_way_to_a_file_is_its_artist(params: dict[str, A
         ("a.wav", None),
     ]
     assert len(offered[0].load(16_000).samples) == 16_000
+
+
+def test_tags_are_found_when_a_recording_is_loaded(params: dict[str, Any]) -> None:
+    content = encoded_by_ffmpeg(music(1, 8_000), 8_000, "ipod", "alac", {"artist": "Björk"})
+    Path("mine/bjork").mkdir(parents=True)
+    Path("mine/bjork/a.m4a").write_bytes(content)
+    [offered] = collect(params, "mine").recordings
+    assert (offered.artist, offered.load(8_000).tags.artist) == ("bjork", "Björk")
 
 
 def test_a_folder_named_as_the_genre_is_used_alone(params: dict[str, Any]) -> None:

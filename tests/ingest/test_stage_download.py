@@ -62,7 +62,7 @@ def test_odd_recordings_become_uniform_clips(
     assert result.stdout == expected
     assert "rejected: empty.wav: empty file" in result.stderr
     assert "3 more, all listed in data/raw/manifest.json" in result.stderr
-    assert f"{n_usable + 7}/{n_usable + 7}" in result.stderr  # the progress bar's end
+    assert f"{n_usable + 8}/{n_usable + 8}" in result.stderr  # the progress bar's end
 
     manifest = read_manifest()
     assert {clip.recording for clip in manifest.clips} == {*ODD_BUT_USABLE, TRUNCATED_BUT_USABLE}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,16 +16,28 @@ import soundfile
 import soxr
 
 from soundloom.audio.channels import Powers
+from soundloom.audio.containers import (
+    DAMAGED,
+    NO_TAGS,
+    Tags,
+    Track,
+    Undecodable,
+    opened_track,
+    read_tags,
+)
 from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
-from soundloom.audio.samples import within_full_scale
+from soundloom.audio.samples import resample, within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
 from soundloom.common.paths import why_no_file
 
-# What libsndfile can open, by the endings people give such files.
+# What can be opened, by the endings people give such files: first by libsndfile, then by FFmpeg.
 AUDIO_SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au",
     ".snd", ".caf", ".w64", ".rf64",
+    ".m4a", ".m4b", ".m4p", ".mp4", ".m4v", ".mov", ".3gp", ".aac", ".alac", ".wma", ".wmv", ".asf",
+    ".mka", ".mkv", ".webm", ".avi", ".flv", ".wv", ".tta", ".ape", ".mpc", ".amr", ".ra", ".rm",
+    ".dsf", ".ac3", ".dts",
 )  # fmt: skip
 
 # libsndfile's number for "no such file, or no regular one", which it also gives for broken MP3.
@@ -60,6 +73,7 @@ class Decoded:
 
     samples: np.ndarray
     notes: tuple[str, ...] = ()
+    tags: Tags = NO_TAGS
 
 
 def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
@@ -68,13 +82,13 @@ def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
 
 
 def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
-    """Read any file libsndfile knows as mono at ``sample_rate_hz``.
+    """Read any file that libsndfile or FFmpeg knows as mono at ``sample_rate_hz``.
 
-    Channels are averaged, then resampled with soxr at high quality. Empty channels are left out;
-    of two that cancel each other the louder one is used, and of several that do so together the
-    loudest alone. Several recordings joined in one file are read one after another; what nobody
-    knows behind the last is noted. Of a truncated file, what libsndfile decodes without an error is
-    returned; that it was cut short is noted.
+    How it begins says what it is, whatever its name. Channels are averaged, then resampled with
+    soxr at high quality. Empty channels are left out; of two that cancel each other the louder one
+    is used, and of several that do so together the loudest alone. Several recordings joined in one
+    file are read one after another; what nobody knows behind the last is noted. Of a truncated
+    file, what is decoded without an error is returned; that it was cut short is noted.
 
     Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
 
@@ -83,6 +97,15 @@ def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
     """
     decoded = _decoded(path, sample_rate_hz)
     return replace(decoded, samples=within_full_scale(decoded.samples))
+
+
+def decode_tagged(path: Path, sample_rate_hz: int) -> Decoded:
+    """Read a file as :func:`decode_file` does, and its tags."""
+    decoded = decode_file(path, sample_rate_hz)
+    with path.open("rb") as file:
+        # A damaged file may lead to before its beginning, of which PyAV would print a traceback.
+        whole = Part(file, [(0, path.stat().st_size)])
+        return replace(decoded, tags=read_tags(io.BufferedReader(whole)))
 
 
 def decode_stems(paths: Sequence[Path], sample_rate_hz: int) -> Decoded:
@@ -119,7 +142,9 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
             for part in parts:
                 try:
                     streams.append(_decode_part(part, sample_rate_hz))
-                except (soundfile.SoundFileError, _Implausible, ValueError) as error:
+                except (
+                    soundfile.SoundFileError, Undecodable, _Implausible, ValueError,
+                ) as error:  # fmt: skip
                     unread.append(_explained(error))
                 if sum(len(one.samples) for one in streams) > MAX_HOURS * 3600 * sample_rate_hz:
                     raise UnusableAudio(path, TOO_LONG)
@@ -147,14 +172,14 @@ class _Implausible(Exception):
 
 
 def _explained(error: Exception) -> str:
-    """What libsndfile says, without its flourishes."""
+    """What libsndfile or FFmpeg says, without flourishes."""
     if isinstance(error, _Implausible):
         return str(error)
-    text = type(error).__name__
+    text = str(error) if isinstance(error, Undecodable) else type(error).__name__
     if isinstance(error, soundfile.LibsndfileError):
         text = error.error_string.strip().rstrip(".").removeprefix("Error : ")
         if error.code == LIBSNDFILE_BAD_FILE:
-            text = "no audio found, or damaged"
+            text = DAMAGED
     return f"cannot be read as audio ({text})"
 
 
@@ -192,7 +217,8 @@ def _decode_part(part: Part, sample_rate_hz: int) -> Decoded:
     """Decode one stream; with its header as it is, if mending that did not help."""
     mark = part.read(4)
     part.seek(0)
-    with nullcontext() if mark in OTHER_THAN_MP3 else _mpg123_silenced():
+    is_mp3 = part.demuxer is None and mark not in OTHER_THAN_MP3
+    with _mpg123_silenced() if is_mp3 else nullcontext():
         try:
             return _decode_channels(part, sample_rate_hz)
         except soundfile.LibsndfileError:
@@ -201,33 +227,44 @@ def _decode_part(part: Part, sample_rate_hz: int) -> Decoded:
             return _decode_channels(part.unmended(), sample_rate_hz)
 
 
+def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
+    """The sound in ``part``, from its beginning."""
+    part.seek(0)
+    return opened_track(part, part.demuxer) if part.demuxer else _Forward(part)
+
+
 def _decode_channels(part: Part, sample_rate_hz: int) -> Decoded:
     """Decode one stream, a second time if not all its channels are to be averaged."""
-    with _Forward(part) as file:
+    with _opened(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
             raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
         powers = Powers(file.channels, file.samplerate)
         samples = _resampled_mono(file, sample_rate_hz, powers=powers)
-        is_compressed = file.format in COMPRESSED
+        notes = [*file.notes] if isinstance(file, Track) else []
+        read_share = _read_share(file, part)
     if len(samples) and not max(samples.max(), -samples.min()) <= LARGEST:
         raise _Implausible(_why_too_large(part))
-    notes = []
-    if is_compressed and part.unread_share > MAX_UNREAD_SHARE:
-        notes.append(f"only {1 - part.unread_share:.0%} of it was read: the rest is damaged")
+    if 1.0 - read_share > MAX_UNREAD_SHARE:
+        notes.append(f"only {read_share:.0%} of it was read: the rest is damaged")
     chosen, note = powers.choose()
     if note is None:
         return Decoded(samples, tuple(notes))
     del samples  # or two would lie in memory
-    part.seek(0)
-    with _Forward(part) as file:
+    with _opened(part) as file:
         samples = _resampled_mono(file, sample_rate_hz, channels=chosen)
     return Decoded(samples, (*notes, note))
 
 
+def _read_share(file: _Forward | Track, part: Part) -> float:
+    """How much of a file's sound was read, from 0 to 1, as far as that can be told."""
+    if isinstance(file, Track):
+        return file.read_share
+    return 1.0 - part.unread_share if file.format in COMPRESSED else 1.0
+
+
 def _why_too_large(part: Part) -> str:
     """What is wrong with a stream of which not all samples are within ``LARGEST``."""
-    part.seek(0)
-    with _Forward(part) as file:
+    with _opened(part) as file:
         largest = np.max([np.abs(block).max() for block in _blocks(file, "float64")])
     if not np.isfinite(largest):
         return "holds NaN or infinite samples"
@@ -235,7 +272,7 @@ def _why_too_large(part: Part) -> str:
 
 
 def _resampled_mono(
-    file: soundfile.SoundFile,
+    file: _Forward | Track,
     sample_rate_hz: int,
     *,
     channels: Sequence[int] | slice = slice(None),
@@ -254,7 +291,7 @@ def _resampled_mono(
     return np.concatenate(pieces)
 
 
-def _blocks(file: soundfile.SoundFile, dtype: str = "float32") -> Iterator[np.ndarray]:
+def _blocks(file: _Forward | Track, dtype: str = "float32") -> Iterator[np.ndarray]:
     """All of ``file``, ``(n_frames, n_channels)`` at a time."""
     n_left = file.frames  # asked for more, libsndfile decodes what lies behind
     n_most = round(MAX_HOURS * 3600 * file.samplerate)
@@ -269,16 +306,67 @@ def _blocks(file: soundfile.SoundFile, dtype: str = "float32") -> Iterator[np.nd
             raise _Implausible(TOO_LONG)
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """A format that is written: libsndfile's names for it, and the rates it has, in Hz, if few.
+
+    ``compression_level`` is from 0, the best, to 1, the smallest; ``None`` is the encoder's own.
+    """
+
+    container: str
+    subtype: str
+    rates_hz: tuple[int, ...] = ()
+    compression_level: float | None = None
+
+    def rate_hz(self, wanted_hz: int) -> int:
+        """``wanted_hz``, or the next higher rate there is, or the highest."""
+        rates_hz = self.rates_hz or (wanted_hz,)
+        return min((rate for rate in rates_hz if rate >= wanted_hz), default=max(rates_hz))
+
+
+# By the ending of the file. PCM_16 because its bytes depend on the samples alone: float WAV carries
+# a time stamp, and Ogg a random number.
+WRITTEN = {
+    ".wav": Encoding("WAV", "PCM_16"),
+    ".flac": Encoding("FLAC", "PCM_16"),
+    ".mp3": Encoding(
+        "MP3",
+        "MPEG_LAYER_III",
+        (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+        compression_level=0.2,
+    ),
+    ".ogg": Encoding("OGG", "VORBIS", compression_level=0.2),
+    ".opus": Encoding("OGG", "OPUS", (8_000, 12_000, 16_000, 24_000, 48_000)),
+}
+# Given a minute or more at once, libsndfile's encoder for Ogg Vorbis overruns its stack.
+WRITE_FRAMES = 1 << 16
+
+
 def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int, channels: int = 1) -> None:
-    """Write PCM_16, atomically; the ending of ``path`` (.wav or .flac) names the format.
+    """Write ``(n_samples,)``, atomically; the ending of ``path`` names the format (``WRITTEN``).
 
-    ``channels=2`` puts the same signal on both sides. PCM_16 because its bytes depend on the
-    samples alone: float WAV carries a time stamp.
+    ``channels=2`` puts the same signal on both sides. What a format does not have at this rate is
+    resampled to the next that it has: Opus is written at 48 kHz where 44.1 are asked for.
 
-    Raises :class:`SoundloomError` on samples that are not finite or not within [-1, 1].
+    Raises :class:`SoundloomError` on samples that are not finite or not within [-1, 1], and on
+    another ending.
     """
     if not np.isfinite(samples).all() or np.abs(samples).max(initial=0.0) > 1.0:
         raise SoundloomError(f"{path}: samples must be finite and within [-1, 1]")
-    sides = np.repeat(samples[:, None], channels, axis=1)
-    with written_aside(path) as aside:
-        soundfile.write(os.fspath(aside), sides, sample_rate_hz, "PCM_16", format=path.suffix[1:])
+    encoding = WRITTEN.get(path.suffix.lower())
+    if encoding is None:
+        raise SoundloomError(f"{path}: must end in {', '.join(WRITTEN)}")
+    rate_hz = encoding.rate_hz(sample_rate_hz)
+    if rate_hz != sample_rate_hz:
+        samples = within_full_scale(resample(samples, sample_rate_hz, rate_hz))
+    with (
+        written_aside(path) as aside,
+        soundfile.SoundFile(
+            os.fspath(aside), "w", rate_hz, channels, encoding.subtype,
+            format=encoding.container,
+            compression_level=encoding.compression_level,
+        ) as file,
+    ):  # fmt: skip
+        for start in range(0, len(samples), WRITE_FRAMES):
+            block = samples[start : start + WRITE_FRAMES]
+            file.write(np.repeat(block[:, None], channels, axis=1))

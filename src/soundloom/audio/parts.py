@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice, pairwise, zip_longest
 from typing import BinaryIO, Literal, NamedTuple
 
+from soundloom.audio.containers import foreign_demuxer
 from soundloom.audio.mp3 import Stream, after_id3, mp3_streams, next_mark, read_at
 
 MAX_PARTS = 1000
@@ -80,7 +81,8 @@ class Part(io.RawIOBase):
 
     ``mended`` are bytes to be found in place of the file's own, by their offset in the part;
     ``claimed_size`` is where a seek to the end leads, if not to the end; zeros are read there.
-    ``is_cut`` says that the file ends before the stream does.
+    ``is_cut`` says that the file ends before the stream does; ``demuxer`` is FFmpeg's for what
+    libsndfile does not read.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class Part(io.RawIOBase):
         claimed_size: int | None = None,
         *,
         is_cut: bool = False,
+        demuxer: str | None = None,
     ) -> None:
         self.is_cut = is_cut
+        self.demuxer = demuxer
         self._file, self._ranges = file, ranges
         # Where in the part each range begins, and where the last one ends.
         self._offsets = list(accumulate((stop - start for start, stop in ranges), initial=0))
@@ -120,6 +124,14 @@ class Part(io.RawIOBase):
     def unread_share(self) -> float:
         """How much of it nobody has read, from 0 to 1."""
         return 1.0 - sum(self._was_read) / len(self._was_read)
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Anywhere."""
+        return True
 
     def tell(self) -> int:
         """The offset at which is read next."""
@@ -165,6 +177,8 @@ def parts_of(file: BinaryIO) -> list[Part]:
     No more than ``MAX_PARTS`` and one: who wants to make sense of more has no recording.
     """
     size = file.seek(0, io.SEEK_END)
+    if demuxer := foreign_demuxer(file):
+        return [Part(file, [(0, size)], demuxer=demuxer)]
     begin = after_id3(file)
     mark = read_at(file, begin, 4)
     if mark == b"OggS":

@@ -17,7 +17,9 @@ _KNOBS = ("seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz", 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that are not given are as ``params.yaml`` has them."""
     parser.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
-    parser.add_argument("--out", type=Path, required=True, help="file to write: .wav or .flac")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file to write: .wav, .flac, .mp3, .ogg, .opus"
+    )
     parser.add_argument("--seconds", type=float, help="length of the continuation")
     parser.add_argument("--prompt-seconds", type=float, help="how much of its end is continued")
     parser.add_argument("--temperature", type=float, help="0: the likeliest, 1: as in training")
@@ -30,8 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _check_out(out: Path, prompt: Path, overwrite: bool) -> None:
     """Raise :class:`SoundloomError` where ``out`` cannot be written, or something would be lost."""
-    if out.suffix.lower() not in (".wav", ".flac"):
-        raise SoundloomError(f"--out is {str(out)!a}; it must end in .wav or .flac")
+    from soundloom.audio.files import WRITTEN
+
+    if out.suffix.lower() not in WRITTEN:
+        raise SoundloomError(f"--out is {str(out)!a}; it must end in {', '.join(WRITTEN)}")
     check_writable(out, "--out")
     if out.exists() and out.samefile(prompt):
         raise SoundloomError(f"--out is {str(out)!r}, which is the prompt; it must be another file")

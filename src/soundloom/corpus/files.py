@@ -14,7 +14,11 @@ from soundloom.corpus.split import Part, Segment
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the corpus's table of contents as JSON."""
-    write_json(path, asdict(manifest))
+    document = asdict(manifest)
+    for clip in document["clips"]:
+        if clip["title"] is None:  # as most sources know none
+            del clip["title"]
+    write_json(path, document)
 
 
 def read_manifest(path: Path = MANIFEST_FILE) -> Manifest:

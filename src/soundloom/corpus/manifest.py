@@ -24,6 +24,7 @@ class Clip:
     licence: str | None
     sha256: str
     truth: Mapping[str, Any] | None = None
+    title: str | None = None
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ class Recording:
     :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
     worker processes. ``name`` is unique within the source and the same on every machine (a relative
     path, a title). ``truth`` is what the source knows of the music (tempo, key, chords), in JSON
-    types.
+    types. ``artist`` is taken where the tags that ``load`` finds name none.
     """
 
     name: str

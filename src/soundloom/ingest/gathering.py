@@ -1,7 +1,7 @@
 """Recordings → clip files and the manifest that lists them; in parallel, one recording a worker.
 
 Two kinds of recordings are left out, each listed with its reason. *Unreadable* ones (not audio, a
-format libsndfile lacks, NaN) hint at a broken download or at files to be converted: when they are
+format nobody knows, NaN) hint at a broken download or at files to be converted: when they are
 more than half, gathering stops. *Unsuited* ones (silent, too short, copies of another or of a part
 of it) are common in healthy collections and never stop it by themselves.
 """
@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 from tqdm import tqdm
 
-from soundloom.audio.files import write_audio
+from soundloom.audio.files import Decoded, write_audio
 from soundloom.audio.samples import is_silent
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
@@ -94,7 +94,7 @@ def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: 
         reasons = [_why_no_clips(samples, config), *decoded.notes]
         return Outcome(recording.name, reason="; ".join(reasons))
     clips = tuple(
-        _write_clip(recording, samples, part, config, folder, f"{prefix}.{number:05d}.wav")
+        _write_clip(recording, decoded, part, config, folder, f"{prefix}.{number:05d}.wav")
         for number, part in enumerate(parts)
     )
     marks = tuple(beginnings(samples[part], config.min_clip_samples // 2) for part in parts)
@@ -103,21 +103,22 @@ def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: 
 
 def _write_clip(
     recording: Recording,
-    samples: np.ndarray,
+    decoded: Decoded,
     part: slice,
     config: DatasetConfig,
     folder: Path,
     name: str,
 ) -> Clip:
-    """Write one part of a recording, ``(n_samples,)``, to ``folder/<genre>/name``."""
+    """Write one part of a recording to ``folder/<genre>/name``."""
     file = f"{config.genre}/{name}"
-    write_audio(folder / file, samples[part], config.sample_rate_hz)
+    write_audio(folder / file, decoded.samples[part], config.sample_rate_hz)
     return Clip(
         file=file,
         recording=recording.name,
         offset_samples=part.start,
         n_samples=part.stop - part.start,
-        artist=recording.artist,
+        artist=decoded.tags.artist or recording.artist,
+        title=decoded.tags.title,
         licence=recording.licence,
         sha256=hashlib.sha256((folder / file).read_bytes()).hexdigest(),
         truth=recording.truth,

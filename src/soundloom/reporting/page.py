@@ -155,7 +155,10 @@ def render(
         warnings=[document["warning"] for document in metrics.values() if "warning" in document],
         recordings=len({clip.recording for clip in manifest.clips}),
         minutes=sum(clip.n_samples for clip in manifest.clips) / manifest.sample_rate_hz / 60,
-        artists={clip.recording: clip.artist for clip in manifest.clips},
+        credits={
+            clip.recording: " · ".join(filter(None, (clip.title, clip.artist)))
+            for clip in manifest.clips
+        },
         licences=recordings_by_licence(manifest),
         samples=samples,
         chart=loss_chart(history),

@@ -25,12 +25,7 @@ from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import (
-    UNREADABLE_SUFFIXES,
-    find_audio,
-    relative_name,
-    unpack_zip,
-)
+from soundloom.ingest.sources.files import find_audio, relative_name, unpack_zip
 
 ARCHIVE_SUFFIXES = (".zip", ".pk3", ".pk4")
 
@@ -89,9 +84,8 @@ def collect_package(deb: Path, unpacked: Path, leave_out: Sequence[str] = ()) ->
     root = unpacked / package
     _unpack(deb, root)
     unpackable = _unpack_archives(root)
-    found, unreadable = find_audio(root)
-    files, left_out = _without_folders(found, root, leave_out)
-    if not files and not unreadable:
+    files, left_out = _without_folders(find_audio(root), root, leave_out)
+    if not files:
         first = [*unpackable, *left_out][:1]
         reasons = "".join(f"; {entry.file}: {entry.reason}" for entry in first)
         raise SoundloomError(
@@ -112,7 +106,7 @@ def collect_package(deb: Path, unpacked: Path, leave_out: Sequence[str] = ()) ->
         ),
         rejected=tuple(
             Rejected(f"{package}/{entry.file}", entry.reason)
-            for entry in [*unpackable, *unreadable, *extras, *left_out]
+            for entry in [*unpackable, *extras, *left_out]
         ),
         licences={package: licence} if licence else {},
     )
@@ -263,8 +257,8 @@ def _reason(error: SoundloomError, file: Path) -> str:
 
 
 def _place_music(member: PurePosixPath) -> PurePosixPath | None:
-    wanted = member.suffix.lower() in (*AUDIO_SUFFIXES, *UNREADABLE_SUFFIXES)
-    return member if wanted or member.name.lower() == SONG_INFO else None
+    wanted = member.suffix.lower() in AUDIO_SUFFIXES or member.name.lower() == SONG_INFO
+    return member if wanted else None
 
 
 def _fetch(packages: Sequence[str], folder: Path) -> list[Path]:

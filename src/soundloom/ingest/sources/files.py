@@ -19,15 +19,6 @@ from soundloom.audio.files import AUDIO_SUFFIXES
 from soundloom.common.errors import SoundloomError
 from soundloom.corpus.manifest import Rejected
 
-# Sound that libsndfile cannot open, by the endings of its files: said, rather than passed over.
-UNREADABLE_SUFFIXES = (
-    ".m4a", ".m4b", ".mp4", ".aac", ".alac", ".wma", ".ape", ".wv", ".mpc", ".ac3", ".dts", ".amr",
-    ".ra", ".mka", ".webm", ".tta", ".dsf",
-)  # fmt: skip
-
-READ_FORMATS = "wav, flac, ogg, opus, mp3, aiff, au, caf"
-
-
 # What one archive may grow to: some days of music, and no zip bomb.
 MAX_UNPACKED_BYTES = 16 << 30
 
@@ -44,23 +35,14 @@ DAMAGED = (
 NO_FAULT_OF_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE)
 
 
-def find_audio(
-    root: Path, *, follow_links: bool = False
-) -> tuple[list[Path], tuple[Rejected, ...]]:
-    """All audio files below ``root`` in order of path, and the ones in formats that are not read.
+def find_audio(root: Path, *, follow_links: bool = False) -> list[Path]:
+    """All audio files below ``root``, known by their endings, in order of path.
 
     Hidden files and folders are passed over, macOS's ``._*`` companions among them. With
     ``follow_links`` links to files and folders count as what they point to, each folder once.
     """
-    found, rejected = [], []
-    for path in sorted(_files(root, follow_links)):
-        suffix = path.suffix.lower()
-        if suffix in AUDIO_SUFFIXES:
-            found.append(path)
-        elif suffix in UNREADABLE_SUFFIXES:
-            reason = f"{suffix} is not read, only {READ_FORMATS} …: convert it, with ffmpeg say"
-            rejected.append(Rejected(relative_name(path, root), reason))
-    return found, tuple(rejected)
+    found = _files(root, follow_links)
+    return sorted(path for path in found if path.suffix.lower() in AUDIO_SUFFIXES)
 
 
 def relative_name(path: Path, root: Path) -> str:

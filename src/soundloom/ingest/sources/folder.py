@@ -6,13 +6,15 @@ import re
 from functools import partial
 from pathlib import Path
 
-from soundloom.audio.files import decode_file
+from soundloom.audio.files import decode_tagged
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import check_folder, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
-from soundloom.ingest.sources.files import READ_FORMATS, find_audio, relative_name
+from soundloom.ingest.sources.files import find_audio, relative_name
+
+READ_FORMATS = "wav, flac, ogg, opus, mp3, m4a, wma, aiff"
 
 UNTRACKED = "its name, or a folder's on its way, is not UTF-8, and DVC cannot track it: rename it"
 
@@ -20,7 +22,8 @@ UNTRACKED = "its name, or a folder's on its way, is not UTF-8, and DVC cannot tr
 def collect(config: DatasetConfig, work: Path) -> Collection:
     """Offer every audio file below ``dataset.folder.path``, or its sub-folder named as the genre.
 
-    A file's artist is the first folder on its way (``artist/album/song.mp3``), if there is one.
+    A file's artist, if its tags name none, is the first folder on its way
+    (``artist/album/song.mp3``), if there is one.
     Nothing is copied: ``work`` stays empty.
 
     Raises :class:`SoundloomError`: no such folder, no audio in it, or it is the pipeline's own.
@@ -30,9 +33,9 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     check_folder(path, "dataset.folder.path")
     own = path / config.genre
     root = (own if own.is_dir() else path).absolute()
-    files, rejected = find_audio(root, follow_links=True)
-    if not files and not rejected:
-        put = f"put recordings there ({READ_FORMATS}; sub-folders are searched too)"
+    files = find_audio(root, follow_links=True)
+    if not files:
+        put = f"put recordings there ({READ_FORMATS} …; sub-folders are searched too)"
         raise SoundloomError(
             f"dataset.folder.path is {config.folder.path!r}, but there is no audio in it; "
             f"{why_not_here(path) or put}"
@@ -40,7 +43,7 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     untracked = [file for file in files if not _is_unicode(file)]
     return Collection(
         tuple(_recording(file, root) for file in files if file not in untracked),
-        (*rejected, *(Rejected(relative_name(file, root), UNTRACKED) for file in untracked)),
+        tuple(Rejected(relative_name(file, root), UNTRACKED) for file in untracked),
     )
 
 
@@ -52,4 +55,4 @@ def _is_unicode(path: Path) -> bool:
 def _recording(file: Path, root: Path) -> Recording:
     name = relative_name(file, root)
     first, _, rest = name.partition("/")
-    return Recording(name, partial(decode_file, file), artist=first if rest else None)
+    return Recording(name, partial(decode_tagged, file), artist=first if rest else None)

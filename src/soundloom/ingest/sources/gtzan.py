@@ -75,9 +75,7 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     recordings: dict[str, Recording] = {}
     for parent in GENRE_PARENTS:
         folder = root / parent / config.genre
-        files, unreadable = find_audio(folder)
-        rejected += unreadable
-        for file in files:
+        for file in find_audio(folder):
             name = relative_name(file, folder.parent)
             if name in recordings:  # the same clip in two folders
                 name = f"{parent}/{name}"
