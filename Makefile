@@ -4,6 +4,13 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+# Before anything is run: neither `make` nor a shell may take a folder's name for more than a name.
+NEW :=
+ifeq ($(origin FOLDER),command line)
+override FOLDER := $(value FOLDER)
+export FOLDER
+NEW := soundloom new -- "$$FOLDER"
+endif
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # An environment knows its own place: in a project that was moved or copied, it is made anew.
 PLACE := $(shell cat $(READY) 2>/dev/null)
@@ -19,8 +26,9 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(READY) ## Run what changed of the pipeline: recordings in, new audio out
+repro: $(READY) ## Run what changed of the pipeline; FOLDER="/my/music" has it suit that folder first
 	@soundloom track --waiting || true
+	@$(NEW)
 	dvc repro
 
 # One worker more than CI has cores: a third of the time they wait, for DVC, locks and start-up. They

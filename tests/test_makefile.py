@@ -18,6 +18,14 @@ NAMES = ["what? yes", "C#", "My Música", "a;b", "it's", "a&b (1), c", "[x] 日�
 # Names in which the programs of an environment do not start: pip's scripts, or MLflow from there.
 REFUSED = ["100%25", "a:b", "$HOME", 'the "best"', "back\\slash", "`id`"]
 
+# Of folders of music: whatever `make` or a shell could take for something to do or to replace.
+FOLDERS = [
+    "/music/My Band (live)", "/m/Motörhead, at last [2001]", "it's", '"loud"', "a=b", "x:=y", "#1",
+    "$HOME", "$(HOME)", "${x}", "$$", "$", "%", "*", "~", "a;b|c&d", "back\\slash\\", "-live",
+    "日本 🎸", "", "trail ", "two\nlines", "$(shell touch run)", "$(error run)", "`touch run`",
+    "$(touch run)", '"; touch run; "', "'; touch run; '", "\ntouch run",
+]  # fmt: skip
+
 TELLS = """\
 #!/bin/sh
 echo "told: $(basename "$0") $*"
@@ -56,14 +64,16 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def make(folder: Path, programs: Path, target: str) -> subprocess.CompletedProcess[str]:
+def make(
+    folder: Path, programs: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run `make`, and its Python."""
     tool = shutil.which("make")
     assert tool is not None
     return subprocess.run(
-        [tool, target, "PYTHON=makes"],
+        [tool, *arguments, "PYTHON=makes"],
         cwd=folder, capture_output=True, text=True, check=False,
-        env={"PATH": os.fspath(programs), "BROWSER": "tells %s", "HOME": "/nowhere"},
+        env={"PATH": os.fspath(programs), "BROWSER": "tells %s", "HOME": "/nowhere", **environment},
     )  # fmt: skip
 
 
@@ -81,6 +91,37 @@ def test_targets_work_in_any_folder(name: str, tmp_path: Path, programs: Path) -
     page = (folder / "reports/listen.html").as_uri()
     printed = make(folder, programs, "listen").stdout.splitlines()
     assert printed[-3:] == ["told: dvc repro report", page, f"told: tells {page}"]
+
+
+def test_a_folder_of_music_reaches_soundloom_as_it_is_called(
+    tmp_path: Path, programs: Path
+) -> None:
+    folder = project(tmp_path / "project")
+    make(folder, programs, "repro")
+    (folder / ".venv/bin/soundloom").write_text(
+        '#!/bin/sh\n[ "$1" = track ] || printf "%s|%s|%s" "$#" "$1 $2" "$3" >given\n',
+        encoding="utf-8",
+    )
+    (folder / ".venv/bin/touch").symlink_to(shutil.which("touch") or "touch")
+    for name in FOLDERS:
+        done = make(folder, programs, "repro", f"FOLDER={name}")
+        assert done.returncode == 0, done.stderr
+        assert (folder / "given").read_text(encoding="utf-8") == f"3|new --|{name.lstrip()}"
+        assert done.stdout.splitlines()[-1] == "told: dvc repro"
+        assert not (folder / "run").exists(), name
+        (folder / "given").unlink()
+    # One that the user's shell happens to know is not asked for.
+    make(folder, programs, "repro", FOLDER="$(shell touch run)", NEW="touch run")
+    assert not {"given", "run"} & {path.name for path in folder.iterdir()}
+
+
+def test_nothing_runs_for_a_folder_that_cannot_be_used(tmp_path: Path, programs: Path) -> None:
+    folder = project(tmp_path / "project")
+    make(folder, programs, "repro")
+    (folder / ".venv/bin/soundloom").write_text('#!/bin/sh\n[ "$1" = track ]\n', encoding="utf-8")
+    done = make(folder, programs, "repro", "FOLDER=/nowhere")
+    assert done.returncode != 0
+    assert "told: dvc repro" not in done.stdout
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -15,7 +15,7 @@ from page_server import environment
 from params import small_config, write_params
 from soundloom.commands.main import main
 
-VERBS = ("generate", "play", "ui", "track", "restore", "study", "check")
+VERBS = ("new", "generate", "play", "ui", "track", "restore", "study", "check")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_odd_recordings_become_uniform_clips(
     expected = f"{n_usable} clips of up to 30.0 s from {n_usable} recordings (8 rejected)\n"
     assert result.stdout == expected
     assert "rejected: empty.wav: empty file" in result.stderr
-    assert "3 more, all listed in data/raw/manifest.json" in result.stderr
+    assert "3 more; `download` lists all in data/raw/manifest.json" in result.stderr
     assert f"{n_usable + 8}/{n_usable + 8}" in result.stderr  # the progress bar's end
 
     manifest = read_manifest()
@@ -102,7 +102,7 @@ def test_dvc_passes_over_names_that_are_not_utf8(project: Path) -> None:
 
 
 def test_a_name_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    download._show("rejected", ["a\nb \x1b[31mred \udce9 é.wav: silent"])
+    download.show("rejected", ["a\nb \x1b[31mred \udce9 é.wav: silent"])
     assert capsys.readouterr().err == "rejected: a\\nb \\x1b[31mred \\udce9 é.wav: silent\n"
 
 

@@ -6,11 +6,12 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from soundloom.commands import check, generate, play, restore, study, track, ui
+from soundloom.commands import check, generate, new, play, restore, study, track, ui
 from soundloom.common.errors import run_or_exit
 from soundloom.common.threads import one_thread_for_linear_algebra
 
 _VERBS = {
+    "new": new,
     "generate": generate,
     "play": play,
     "ui": ui,

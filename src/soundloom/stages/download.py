@@ -25,8 +25,8 @@ def main() -> None:
             write_text(aside / "licences" / f"{name}.txt", text)
         write_manifest(aside / MANIFEST_FILE.name, manifest)
     print(summary(manifest, config))
-    _show("rejected", [f"{entry.file}: {entry.reason}" for entry in manifest.rejected])
-    _show("noted", [f"{entry.recording}: {entry.note}" for entry in manifest.notes])
+    show("rejected", [f"{entry.file}: {entry.reason}" for entry in manifest.rejected])
+    show("noted", [f"{entry.recording}: {entry.note}" for entry in manifest.notes])
 
 
 def summary(manifest: Manifest, config: DatasetConfig) -> str:
@@ -40,10 +40,11 @@ def summary(manifest: Manifest, config: DatasetConfig) -> str:
     )
 
 
-def _show(what: str, lines: Sequence[str]) -> None:
-    for line in lines[:N_SHOWN]:
+def show(what: str, lines: Sequence[str], n_shown: int = N_SHOWN) -> None:
+    """Print the first ``n_shown`` lines on standard error, each after ``what``."""
+    for line in lines[:n_shown]:
         # Names are other people's: a newline in one, or a terminal's command, is shown, not obeyed.
         visible = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
         print(f"{what}: {visible}", file=sys.stderr)
-    if (n_more := len(lines) - N_SHOWN) > 0:
-        print(f"{what}: {n_more} more, all listed in {MANIFEST_FILE}", file=sys.stderr)
+    if (n_more := len(lines) - n_shown) > 0:
+        print(f"{what}: {n_more} more; `download` lists all in {MANIFEST_FILE}", file=sys.stderr)
