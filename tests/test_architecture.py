@@ -47,7 +47,8 @@ FILES_ELSEWHERE = {
     "common/keras_setup.py",  # what TensorFlow prints as it starts is caught in a file
     "pairs/tfrecord.py",
     "evaluation/pretrained.py",  # weights of an installed package
-    "reporting/page.py",  # its template
+    "reporting/page.py",  # its template, style and script
+    "reporting/media.py",  # encodes, into memory
     "training/live.py",  # starts a process
 }
 
@@ -129,14 +130,14 @@ def is_opening(function: str) -> bool:
     return function.rpartition(".")[2] in OPENING and not function.startswith("os.")
 
 
-def test_the_page_reads_its_template_alone() -> None:
+def test_the_page_reads_its_own_files_alone() -> None:
     opening = [
         ast.unparse(call)
         for call in calls(PACKAGE / "reporting/page.py")
         if is_opening(ast.unparse(call.func))
     ]
     assert len(opening) == 1
-    assert "page.html.j2" in opening[0]
+    assert "resources.files('soundloom.reporting')" in opening[0]
 
 
 def test_tensorflow_is_kept_apart() -> None:

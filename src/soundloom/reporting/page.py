@@ -1,28 +1,30 @@
 """The listening page: one HTML file that plays, shows and explains what a variant made.
 
-Everything is inside the file: audio as FLAC, pictures as PNG, one style sheet and one script. A
+Everything is inside the file: audio as MP3, pictures as WebP, one style sheet and one script. A
 content security policy admits these and nothing else, so the page asks no network for anything and
 text from a recording's tags stays text. The same inputs give the same bytes.
+
+``page.html.j2`` is the page; ``page.js`` plays, ``blind.js`` is the blind test.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
 import jinja2
-import numpy as np
-import soundfile
 
 from soundloom.common.params import flattened
 from soundloom.corpus.manifest import Manifest
 from soundloom.figures.canvas import HEAT_MAP_RIGHT, LEFT
+from soundloom.reporting.blind import BlindPair
+from soundloom.reporting.explanations import explanation
 
 CHART_WIDTH, CHART_HEIGHT = 640, 260
 CHART_LEFT, CHART_RIGHT, CHART_TOP, CHART_BOTTOM = 64, 16, 16, 40
@@ -45,11 +47,22 @@ _ROWS = {
 
 @dataclass(frozen=True)
 class Sound:
-    """Something to play: FLAC bytes, how long they last, and a spectrogram as PNG bytes."""
+    """Something to play: of a file of ``file_seconds``, the ``seconds`` from ``start_seconds`` on.
 
-    flac: bytes
+    The picture is of all of the file; ``link`` is where that lies, seen from the page.
+    """
+
+    mp3: bytes
+    start_seconds: float
     seconds: float
-    picture_png: bytes | None
+    file_seconds: float
+    link: str
+    picture_webp: bytes | None
+
+    def on_picture(self, seconds: float) -> float:
+        """Where in the picture a time of the sound is, as a share of its width."""
+        share = (self.start_seconds + seconds) / self.file_seconds
+        return LEFT + share * (HEAT_MAP_RIGHT - LEFT)
 
 
 @dataclass(frozen=True)
@@ -57,12 +70,14 @@ class Sample:
     """A generated continuation, its prompt, and what really followed where that is known.
 
     ``entry`` is the sample's entry in ``generated.json``: recording, clip, offset, seed.
+    ``blind_pairs`` name the three sounds ``prompt``, ``generated`` and ``real``.
     """
 
     entry: Mapping[str, Any]
     prompt: Sound
     generated: Sound
     real: Sound | None
+    blind_pairs: Sequence[BlindPair]
 
 
 @dataclass(frozen=True)
@@ -120,36 +135,37 @@ class Chart:
     summary: str
 
 
-def encode_flac(samples: np.ndarray, sample_rate_hz: int) -> bytes:
-    """``(n_samples, n_channels)`` int16 as FLAC: lossless, and every current browser plays it."""
-    file = io.BytesIO()
-    soundfile.write(file, samples, sample_rate_hz, subtype="PCM_16", format="FLAC")
-    return file.getvalue()
-
-
 def render(
     manifest: Manifest,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     params: Mapping[str, Any],
     metrics: Mapping[str, Any],
     history: Mapping[str, Sequence[float]],
     evaluation: Evaluation | None = None,
-) -> str:
-    """The whole page as HTML.
+    n_more: int = 0,
+) -> Iterator[str]:
+    """The whole page as HTML, piece by piece: no more than one of ``samples`` is held at a time.
 
     ``params`` is ``params.yaml``, section by section; ``metrics`` holds a JSON document for each
     heading, whose ``warning``, if it has one, is shown first of all; ``history`` has the columns
-    ``epoch``, ``loss`` and ``val_loss``, or is empty.
+    ``epoch``, ``loss`` and ``val_loss``, or is empty; ``n_more`` samples are not on the page.
     """
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_own_file),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["data_uri"] = _data_uri
-    environment.filters["csp_hash"] = _csp_hash
-    source = (
-        resources.files("soundloom.reporting").joinpath("page.html.j2").read_text(encoding="utf-8")
-    )
-    return environment.from_string(source).render(
+    environment.filters |= {
+        "data_uri": _data_uri,
+        "csp_hash": _csp_hash,
+        "explanation": explanation,
+        "for_script": _for_script,
+    }
+    return environment.get_template("page.html.j2").generate(
+        style=_own_file("page.css"),
+        script=_own_file("page.js") + _own_file("blind.js"),
         manifest=manifest,
         model=params["model"]["name"],
         warnings=[document["warning"] for document in metrics.values() if "warning" in document],
@@ -161,13 +177,13 @@ def render(
         },
         licences=recordings_by_licence(manifest),
         samples=samples,
+        n_more=n_more,
         chart=loss_chart(history),
         evaluation=evaluation,
         ears_table=ears_table(evaluation) if evaluation else None,
         evaluation_table=metric_table("All numbers", evaluation.sets) if evaluation else None,
         metrics=[metric_table(title, document) for title, document in metrics.items()],
         params=[param_table(section, values) for section, values in params.items()],
-        plot={"left": LEFT, "right": HEAT_MAP_RIGHT},
         chart_size={
             "width": CHART_WIDTH,
             "height": CHART_HEIGHT,
@@ -322,11 +338,19 @@ def _text(value: Any) -> str:
             return str(value)
 
 
+def _own_file(name: str) -> str:
+    return resources.files("soundloom.reporting").joinpath(name).read_text(encoding="utf-8")
+
+
+def _for_script(pairs: Sequence[BlindPair]) -> str:
+    return json.dumps([asdict(pair) for pair in pairs])
+
+
 def _data_uri(data: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _csp_hash(text: str) -> str:
     """The source expression that admits exactly this inline script or style (CSP level 2)."""
-    digest = hashlib.sha256(str(text).encode("utf-8")).digest()
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
