@@ -14,10 +14,13 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test coverage check ui listen study bench verify audit lint lock clean
+.PHONY: help setup repro test coverage check ui listen compare notebook study bench verify audit lint \
+    lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Set up .venv and no more; the others do it, too
 
 repro: $(READY) ## Run what changed of the pipeline: recordings in, new audio out
 	@soundloom track --waiting || true
@@ -43,6 +46,17 @@ listen: $(READY) ## Open the listening page in the browser
 	@python -c 'import pathlib, webbrowser; \
 	    page = pathlib.Path("reports/listen.html").resolve().as_uri(); \
 	    print(page, flush=True); webbrowser.open(page)'
+
+# Outputs and code left out: what people set and what came of it.
+compare: $(READY) ## Show the experiments since the last commit: what differs, the nearest to real audio first
+	dvc exp show --only-changed --no-pager --sort-by metrics/evaluate.json:fad \
+	    --drop '^(src|data|models|reports|metrics/(explore|spectrogram|reference))'
+
+notebook: $(READY) ## Open the notebook this began as, cell by cell, in JupyterLab (which it fetches)
+	@python -c 'import ipywidgets, jupyterlab' 2>/dev/null || if command -v uv >/dev/null; \
+	    then uv pip install --quiet --python $(VENV) jupyterlab ipywidgets; \
+	    else python -m pip install --quiet jupyterlab ipywidgets; fi
+	jupyter lab notebooks/quickstart.ipynb
 
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md
