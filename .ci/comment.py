@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,13 +22,11 @@ from soundloom.common.paths import GENERATED_FOLDER, HISTORY_FILE
 from soundloom.experiments.repository import ask_git, command
 from soundloom.figures.canvas import ACCENT, GREY, figure_at
 
-# Shown at once, by path and name as `dvc metrics diff --md` has them; all others are folded away.
-MATTER = {
-    *(("metrics/evaluate.json", name) for name in ("fad", "kad", "tags", "frame_change_ratio")),
-    *(("metrics/evaluate.json", f"truth.{name}") for name in ("tempo", "key")),
-    ("metrics/evaluate.json", "novelty.near_copies"),
-    ("metrics/train.json", "val_loss"),
-}
+# Shown at once, by file and name as `dvc metrics diff` has them; all others are folded away.
+MATTER = re.compile(
+    r"metrics/train\.json val_loss|metrics/evaluate\.json "
+    r"(fad|kad|tags|ears\..*fad|frame_change_ratio|novelty\.near_copies|truth\..*)"
+)
 # GitHub takes 65536 characters; a row has about 90.
 MOST_ROWS = 400
 PROMPTS = ("00", "01")
@@ -81,7 +80,7 @@ def numbers(base: str, head: str) -> Iterator[str]:
     if not rows:
         yield "No number differs."
         return
-    first = [row for row in rows if tuple(cells(row)[:2]) in MATTER]
+    first = [row for row in rows if MATTER.fullmatch(" ".join(cells(row)[:2]))]
     others = [row for row in rows if row not in first]
     if first:
         yield "\n".join([*titles, *first])
