@@ -21,10 +21,13 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test coverage check ui listen study bench verify audit lint lock clean
+.PHONY: help setup repro test coverage check ui listen compare notebook study bench verify audit lint \
+    lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Set up .venv and no more; the others do it, too
 
 repro: $(READY) ## Run what changed of the pipeline; FOLDER="/my/music" has it suit that folder first
 	@soundloom track --waiting || true
@@ -51,6 +54,19 @@ listen: $(READY) ## Open the listening page in the browser
 	@python -c 'import pathlib, webbrowser; \
 	    page = pathlib.Path("reports/listen.html").resolve().as_uri(); \
 	    print(page, flush=True); webbrowser.open(page)'
+
+# Of some two hundred columns, those that say which variant is nearer to real audio; all parameters.
+SECTIONS := dataset|explore|split|spectrogram|pairs|model|train|generate|evaluate
+NUMBERS := val_loss|fad|kad|tags|ears\..*fad|frame_change_ratio|novelty\.near_copies|truth\..*
+compare: $(READY) ## Show experiments, the nearest to real audio first: what was set, what came of it
+	dvc exp show --only-changed --sort-by fad \
+	    --drop '(?!Experiment|Created|State|($(SECTIONS))\.|($(NUMBERS))$$)'
+
+notebook: $(READY) ## Open the notebook this began as, cell by cell, in JupyterLab (which it fetches)
+	@python -c 'import ipywidgets, jupyterlab' 2>/dev/null || if command -v uv >/dev/null; \
+	    then uv pip install --quiet --python $(VENV) jupyterlab ipywidgets; \
+	    else python -m pip install --quiet jupyterlab ipywidgets; fi
+	jupyter lab notebooks/quickstart.ipynb
 
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md

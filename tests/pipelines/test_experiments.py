@@ -20,6 +20,12 @@ columns:
 """
 
 
+def compare_recipe(project: Project) -> str:
+    """The command that `make compare` runs, once an environment is there."""
+    printed = project.run("make", "--dry-run", "compare")
+    return printed[printed.index("dvc exp show") :]
+
+
 def test_a_study_has_two_workers_on_a_fresh_store(workspace: Project) -> None:
     (workspace.folder / "two.yaml").write_text(STUDY, encoding="utf-8")
     workspace.run("soundloom", "study", "two.yaml", "--out", "reports/study.md")
@@ -32,8 +38,11 @@ def test_a_study_has_two_workers_on_a_fresh_store(workspace: Project) -> None:
         # In the main repository, not in the workspaces, which are gone.
         samples = f"mlartifacts/{run.info.run_id}/artifacts/sample_00.wav"
         assert (workspace.folder / samples).is_file()
-    shown = workspace.run("dvc", "exp", "show", "--csv")
+    shown = workspace.run("sh", "-c", compare_recipe(workspace))
     assert all(run.info.run_name in shown for run in found)
+    # What was set, and none of the numbers of single clips that come of it.
+    assert "explore.rolloff_fraction" in shown
+    assert "rolloff_hz" not in shown
 
     text = (workspace.folder / "reports/study.md").read_text(encoding="utf-8")
     listed = re.findall(r"`([0-9a-f]{32})`", text)
