@@ -14,7 +14,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test coverage check ui listen study bench verify audit lint lock clean
+.PHONY: help repro test coverage check ui listen demo study bench verify audit lint lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ listen: $(READY) ## Open the listening page in the browser
 	@python -c 'import pathlib, webbrowser; \
 	    page = pathlib.Path("reports/listen.html").resolve().as_uri(); \
 	    print(page, flush=True); webbrowser.open(page)'
+
+demo: $(READY) ## Play with the model in the browser: a riff in, takes out
+	soundloom demo --open
 
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md

@@ -48,6 +48,17 @@ MAX_UNREAD_SHARE = 0.1
 # carry beyond what float32 holds.
 LARGEST = 1e30
 
+# What can be written, by its ending: libsndfile's names for container and coding. PCM_16 because
+# its bytes depend on the samples alone: float WAV carries a time stamp.
+WRITTEN = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+    ".ogg": ("OGG", "VORBIS"),
+}
+# Samples written at a time: handed minutes at once, libsndfile's Vorbis encoder crashes.
+WRITE_SAMPLES = 1 << 16
+
 # Values (all channels together) decoded at a time, so that an hour of 5.1 at 192 kHz never lies
 # in memory at once.
 BLOCK_VALUES = 1 << 21
@@ -267,15 +278,21 @@ def _blocks(file: soundfile.SoundFile, dtype: str = "float32") -> Iterator[np.nd
 
 
 def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int, channels: int = 1) -> None:
-    """Write PCM_16, atomically; the ending of ``path`` (.wav or .flac) names the format.
+    """Write ``(n_samples,)``, atomically; the ending of ``path`` names the format (``WRITTEN``).
 
-    ``channels=2`` puts the same signal on both sides. PCM_16 because its bytes depend on the
-    samples alone: float WAV carries a time stamp.
+    ``channels=2`` puts the same signal on both sides.
 
-    Raises :class:`SoundloomError` on samples that are not finite or not within [-1, 1].
+    Raises :class:`SoundloomError` on samples that are not finite or not within [-1, 1], and on a
+    rate that the format does not have.
     """
     if not np.isfinite(samples).all() or np.abs(samples).max(initial=0.0) > 1.0:
         raise SoundloomError(f"{path}: samples must be finite and within [-1, 1]")
-    sides = np.repeat(samples[:, None], channels, axis=1)
-    with written_aside(path) as aside:
-        soundfile.write(os.fspath(aside), sides, sample_rate_hz, "PCM_16", format=path.suffix[1:])
+    container, subtype = WRITTEN[path.suffix.lower()]
+    sound = (sample_rate_hz, channels, subtype)
+    with (
+        written_aside(path) as aside,
+        soundfile.SoundFile(os.fspath(aside), "w", *sound, format=container) as file,
+    ):
+        for start in range(0, len(samples), WRITE_SAMPLES):
+            block = samples[start : start + WRITE_SAMPLES]
+            file.write(np.repeat(block[:, None], channels, axis=1))
