@@ -21,8 +21,8 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test coverage check ui listen compare notebook study bench verify audit lint \
-    lock clean
+.PHONY: help setup repro test coverage check ui listen demo compare notebook study bench verify \
+    audit lint lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ notebook: $(READY) ## Open the notebook this began as, cell by cell, in JupyterL
 	    then uv pip install --quiet --python $(VENV) jupyterlab ipywidgets; \
 	    else python -m pip install --quiet jupyterlab ipywidgets; fi
 	jupyter lab notebooks/quickstart.ipynb
+
+demo: $(READY) ## Play with the model in the browser: a riff in, takes out
+	soundloom demo --open
 
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md

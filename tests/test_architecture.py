@@ -31,11 +31,12 @@ MAY_IMPORT = {
     "evaluation": ["common", "audio", "band", "spectral"],
     "reporting": ["common", "corpus", "figures"],
     "experiments": ["common", "corpus", "config"],
+    "demo": ["common", "audio", "models", "generation", "figures", "experiments"],
 }
 # Stages and commands come last: they may import whatever they need, and nothing imports them.
 LAST = {"stages", "commands"}
 
-CORE = set(MAY_IMPORT) - {"experiments"}
+CORE = set(MAY_IMPORT) - {"experiments", "demo"}
 
 # Where files are read and written: modules called `files`, folders whose business it is, and these.
 FILES = {"ingest", "figures"}

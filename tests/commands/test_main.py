@@ -15,7 +15,7 @@ from page_server import environment
 from params import small_config, write_params
 from soundloom.commands.main import main
 
-VERBS = ("new", "generate", "play", "ui", "track", "restore", "study", "check")
+VERBS = ("new", "generate", "demo", "play", "ui", "track", "restore", "study", "check")
 
 
 @pytest.fixture
@@ -142,6 +142,7 @@ def test_an_error_is_one_line_and_its_traceback_is_for_debugging(
         ),
         (("study", "none.yaml", "--out", "."), "--out is '.', which is a folder"),
         (("ui", "--port", "99999"), "port 99999 on 127.0.0.1 cannot be used"),
+        (("demo", "--port", "99999"), "port 99999 on 127.0.0.1 cannot be used"),
         (("ui", "--host", "::1"), "--host is '::1', which is no name or IPv4 address"),
         (("ui", "--host", "192.0.2.1"), "--host is '192.0.2.1', which is no name or IPv4 address"),
     ],

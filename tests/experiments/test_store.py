@@ -83,6 +83,21 @@ def test_artifacts_are_under_the_root_wherever_the_stage_runs(
     assert (root / f"mlartifacts/{run_id}/artifacts/sample_00.wav").is_file()
 
 
+def test_models_of_finished_runs_are_offered_by_name(
+    store: RunStore, variant: Variant, tmp_path: Path
+) -> None:
+    assert store.names() == {}
+    weights = tmp_path / "model.json"
+    weights.write_text("weights", encoding="utf-8")
+    run_id = store.record(replace(variant, artifacts=(("model", weights),)))
+    bare = store.record(replace(variant, fingerprint="0" * 64))
+    store.start_live(variant.description)
+    assert store.names() == {bare: "näme", run_id: "näme"}
+    assert (store.fetch_model(run_id, tmp_path) / "model.json").read_text() == "weights"
+    with pytest.raises(SoundloomError, match=f"the model of run '{bare}' cannot be had"):
+        store.fetch_model(bare, tmp_path)
+
+
 def test_another_fingerprint_is_another_run(store: RunStore, variant: Variant) -> None:
     first = store.record(variant)
     second = store.record(replace(variant, fingerprint="0" * 64))

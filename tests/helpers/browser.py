@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,9 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path, width: int = 1200, height: int = 900) -> Iterator:
+def chromium(
+    profile: Path, width: int = 1200, height: int = 900, flags: Sequence[str] = ()
+) -> Iterator:
     """Yield a selenium driver with a fresh ``profile`` folder, its console log kept.
 
     Both programs are found on PATH, so selenium never downloads one.
@@ -37,7 +39,7 @@ def chromium(profile: Path, width: int = 1200, height: int = 900) -> Iterator:
         pytest.skip("needs chromium and chromedriver on PATH")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(executable_path=chromedriver)

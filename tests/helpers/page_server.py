@@ -1,4 +1,4 @@
-"""`soundloom ui` in a process of its own, as a user starts it."""
+"""`soundloom ui` or `soundloom demo` in a process of its own, as a user starts it."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _with_ctrl_c() -> None:
 
 @contextmanager
 def served(
-    folder: Path, command: Sequence[str] = COMMAND
+    folder: Path, command: Sequence[str] = COMMAND, verb: str = "ui"
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """The server of the project in ``folder``, and its port; what is left of it is killed."""
     port = free_port()
     process = subprocess.Popen(
-        [*command, "ui", "--port", str(port)],
+        [*command, verb, "--port", str(port)],
         cwd=folder, env=environment(), start_new_session=True, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_with_ctrl_c,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def served(
 def printed_address(process: subprocess.Popen[str]) -> str:
     """The line with the page's address, once it is printed."""
     assert process.stdout is not None
-    return next(line for line in process.stdout if line.startswith("MLflow: "))
+    return next(line for line in process.stdout if "http://" in line)
 
 
 def family(process: subprocess.Popen[str]) -> list[psutil.Process]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,29 @@ def test_a_longer_continuation_begins_as_a_shorter_one(fitted: Fitted) -> None:
     _, model, _ = fitted
     long, short = sample(model, 0, n_frames=60), sample(model, 0, n_frames=20)
     np.testing.assert_allclose(long[:, :20], short, atol=1e-5)
+
+
+def test_progress_goes_through_all_frames_and_may_end_it(fitted: Fitted) -> None:
+    _, model, _ = fitted
+    shares = []
+
+    def through(steps: range) -> Iterator[int]:
+        for done, step in enumerate(steps):
+            shares.append(done / len(steps))
+            yield step
+            if len(shares) == 100:
+                raise InterruptedError
+
+    def drawn(n_frames: int) -> np.ndarray:
+        rngs, prompt = [np.random.default_rng(0)], frames()[None, 400:440]
+        return model.sample(prompt, n_frames, temperature=1.0, rngs=rngs, progress=through)
+
+    np.testing.assert_array_equal(drawn(40), sample(model, 0))
+    assert shares[0] == 0.0
+    assert 0.9 < shares[-1] < 1.0
+    assert shares == sorted(shares)
+    with pytest.raises(InterruptedError):
+        drawn(400)
 
 
 def test_a_prompt_of_one_frame(fitted: Fitted) -> None:

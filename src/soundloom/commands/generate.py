@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 from soundloom.commands.writable import check_writable
@@ -50,39 +51,26 @@ def run(arguments: argparse.Namespace) -> None:
     too short, an ``--out`` that cannot be written or is there already, and a model that has not
     been trained.
     """
-    from soundloom.common.params import with_keys
     from soundloom.common.paths import why_no_file
     from soundloom.generation.config import GenerateConfig
 
-    options = {name: getattr(arguments, name) for name in _KNOBS}
-    given = {f"generate.{name}": value for name, value in options.items() if value is not None}
     # Of params.yaml this section alone: the others are about the corpus, not about this recording.
-    config = GenerateConfig.load()
-    config = config.parse(with_keys({"generate": config.model_dump()}, given), "options")
+    config = GenerateConfig.load().with_options({name: getattr(arguments, name) for name in _KNOBS})
     # Before the seconds that Keras takes to start, and the minutes that generating may take.
     if why := why_no_file(arguments.prompt):
         raise SoundloomError(f"--prompt is {str(arguments.prompt)!r}: {why}")
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
 
+    from tqdm import tqdm
+
     from soundloom.audio.files import write_audio
-    from soundloom.audio.samples import resample
-    from soundloom.common.keras_setup import start_keras
     from soundloom.common.paths import GENERATOR_FOLDER
-    from soundloom.generation.continuation import continue_prompts, join
-    from soundloom.generation.files import read_prompt
-    from soundloom.spectral.files import read_codec
+    from soundloom.generation.files import continue_file
 
-    codec = read_codec(GENERATOR_FOLDER)
-    prompt = read_prompt(arguments.prompt, config.prompt_seconds, codec).samples
-    start_keras(config.seed, config.threads)
-    from soundloom.models.files import load_generator
-
-    model, codec = load_generator(GENERATOR_FOLDER)
-    (continuation,) = continue_prompts(model, codec, [prompt], config)
-    samples = continuation.samples
-    if arguments.joined:
-        before = resample(prompt, codec.sample_rate_hz, config.sample_rate_hz)
-        samples = join(before, samples, config.sample_rate_hz)
+    made = continue_file(
+        arguments.prompt, GENERATOR_FOLDER, config, progress=partial(tqdm, desc="composing")
+    )
+    samples = made.joined if arguments.joined else made.continuation
     # Once more: it may have come to be there in the meantime.
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
     write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)

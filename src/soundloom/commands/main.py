@@ -6,13 +6,14 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from soundloom.commands import check, generate, new, play, restore, study, track, ui
+from soundloom.commands import check, demo, generate, new, play, restore, study, track, ui
 from soundloom.common.errors import run_or_exit
 from soundloom.common.threads import one_thread_for_linear_algebra
 
 _VERBS = {
     "new": new,
     "generate": generate,
+    "demo": demo,
     "play": play,
     "ui": ui,
     "track": track,

@@ -60,7 +60,7 @@ def serve_page(
     Raises :class:`SoundloomError` when the port is taken, the store not there, broken or on another
     server, and when the server ends by itself.
     """
-    port = _free_port(host, port)
+    port = free_port(host, port)
     from soundloom.experiments.places import artifacts_uri
     from soundloom.experiments.store import RunStore
 
@@ -100,7 +100,7 @@ def serve_page(
         pass
 
 
-def _free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
     """``port``, or a free one for 0; :class:`SoundloomError` where no server could listen."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

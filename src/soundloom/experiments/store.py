@@ -122,6 +122,27 @@ class RunStore:
                 return FinishedRun(run.info.run_id, run.data.metrics)
         return None
 
+    def names(self) -> dict[str, str]:
+        """Name of every finished variant's run by its id, the latest first."""
+        runs = self.client.search_runs(
+            [self.experiment_id], "attributes.status = 'FINISHED'", max_results=50_000
+        )
+        return {
+            run.info.run_id: run.info.run_name for run in runs if FINGERPRINT_TAG in run.data.tags
+        }
+
+    def fetch_model(self, run_id: str, folder: Path) -> Path:
+        """Copy the model of a variant's run below ``folder``; returns the folder it is then in.
+
+        Raises :class:`SoundloomError` when its files cannot be had.
+        """
+        try:
+            return Path(self.client.download_artifacts(run_id, "model", str(folder)))
+        except Exception as error:  # MLflow's, and those of the libraries of servers and clouds
+            raise SoundloomError(
+                f"the model of run {run_id!r} cannot be had: {first_line(error)}"
+            ) from None
+
     def name(self, run_id: str) -> str:
         """The run's name: that of the first experiment that made its variant."""
         return self.client.get_run(run_id).info.run_name

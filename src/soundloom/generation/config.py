@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from soundloom.common.params import PathText, Seed, Threads
+from soundloom.common.params import PathText, Seed, Threads, with_keys
 from soundloom.corpus.config import HeldOutConfig
 
 
@@ -29,3 +30,13 @@ class GenerateConfig(HeldOutConfig):
     def n_samples_long(self) -> int:
         """Sample frames in each file written."""
         return round(self.seconds * self.sample_rate_hz)
+
+    def with_options(self, options: Mapping[str, Any]) -> Self:
+        """With those options that are given, which are those not None, in place of its own values.
+
+        Raises :class:`SoundloomError` naming one that is out of range.
+        """
+        given = {
+            f"{self.key}.{name}": value for name, value in options.items() if value is not None
+        }
+        return self.parse(with_keys({self.key: self.model_dump()}, given), "options")

@@ -16,7 +16,7 @@ from soundloom.generation.config import GenerateConfig
 from soundloom.spectral.codec import FrameCodec
 
 if TYPE_CHECKING:  # imports Keras, which choosing a backend must come before
-    from soundloom.models.base import FrameModel
+    from soundloom.models.base import FrameModel, Progress
 
 # Where a continuation is joined to its prompt, the two overlap for this long.
 _CROSSFADE_SECONDS = 0.03
@@ -53,20 +53,29 @@ def prompt_frames(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
 
 
 def continue_prompts(
-    model: FrameModel, codec: FrameCodec, prompts: Sequence[np.ndarray], config: GenerateConfig
+    model: FrameModel,
+    codec: FrameCodec,
+    prompts: Sequence[np.ndarray],
+    config: GenerateConfig,
+    progress: Progress = iter,
 ) -> list[Continuation]:
     """Continue each prompt, ``(n_samples,)`` at the codec's rate and all of one length.
 
     Each continuation has ``config.n_samples_long`` samples; see :func:`continue_frames` for seeds.
+    The loop over frames runs through ``progress``, :class:`tqdm.tqdm` for one.
     """
     known = np.stack([prompt_frames(codec, prompt) for prompt in prompts])
-    frames = continue_frames(model, codec, known, config)
+    frames = continue_frames(model, codec, known, config, progress)
     samples = decode_all(frames, codec, config)
     return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
 
 
 def continue_frames(
-    model: FrameModel, codec: FrameCodec, prompts: np.ndarray, config: GenerateConfig
+    model: FrameModel,
+    codec: FrameCodec,
+    prompts: np.ndarray,
+    config: GenerateConfig,
+    progress: Progress = iter,
 ) -> np.ndarray:
     """Continue frames: ``(n_prompts, prompt_frames, n_bins)`` → ``(n_prompts, n_frames, n_bins)``.
 
@@ -80,6 +89,7 @@ def continue_frames(
         temperature=config.temperature,
         top_p=config.top_p,
         rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
+        progress=progress,
     )
     if not np.isfinite(frames).all():
         raise SoundloomError(

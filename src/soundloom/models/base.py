@@ -15,7 +15,7 @@ section in ``config.py`` and ``params.yaml``, and its tests (see docs/changing.m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import keras
@@ -26,6 +26,9 @@ from soundloom.models.config import ModelConfig, Shapes
 
 if TYPE_CHECKING:
     from soundloom.pairs.windows import Batches
+
+Progress = Callable[[range], Iterable[int]]
+"""What a loop over steps runs through in place of its range: by tqdm, with a bar."""
 
 
 class Example(NamedTuple):
@@ -96,13 +99,15 @@ class FrameModel(ABC):
         temperature: float,
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
+        progress: Progress = iter,
     ) -> np.ndarray:
         """Continue each prompt by ``n_frames`` frames.
 
         ``prompts`` (n_prompts, prompt_frames ≥ 1, n_bins) → (n_prompts, n_frames, n_bins) float32
         in [0, 1]. ``temperature`` 0 always takes the likeliest frame; ``top_p`` in (0, 1] is the
         share of probability, the likeliest part, that choices are drawn from; ``rngs``, one a
-        prompt, are the only randomness. A continuation does not depend on the others.
+        prompt, are the only randomness. A continuation does not depend on the others. The loop that
+        takes the time runs through ``progress``, whose errors end it.
         """
 
     @abstractmethod

@@ -23,7 +23,7 @@ import numpy as np
 from keras import ops
 from threadpoolctl import threadpool_limits
 
-from soundloom.models.base import Example, FrameModel, weighted_mean
+from soundloom.models.base import Example, FrameModel, Progress, weighted_mean
 from soundloom.models.config import LstmConfig, ModelConfig, Shapes
 from soundloom.models.rowwise import rowwise_matmul, sigmoid
 from soundloom.models.sampling import central_normal
@@ -137,6 +137,7 @@ class Lstm(FrameModel):
         temperature: float,
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
+        progress: Progress = iter,
     ) -> np.ndarray:
         n_bins = prompts.shape[-1]
         with threadpool_limits(1):
@@ -145,7 +146,7 @@ class Lstm(FrameModel):
             for number in range(prompts.shape[1]):
                 predicted, state = sampler.step(prompts[:, number], state)
             drawn = []
-            for _ in range(n_frames):
+            for _ in progress(range(n_frames)):
                 uniforms = np.stack([rng.random(n_bins) for rng in rngs])
                 normals = (temperature * central_normal(uniforms, top_p)).astype(np.float32)
                 residuals = rowwise_matmul(normals, self._residual_factor.T)

@@ -17,7 +17,7 @@ from keras import ops
 from threadpoolctl import threadpool_limits
 
 from soundloom.models.backbone import Backbone
-from soundloom.models.base import FrameModel
+from soundloom.models.base import FrameModel, Progress
 from soundloom.models.conditioning import Sequences
 from soundloom.models.conditioning.combined import Combined, CombinedFeatures
 from soundloom.models.config import ModelConfig, Shapes
@@ -93,12 +93,13 @@ class SequenceModel(FrameModel):
         temperature: float,
         top_p: float = 1.0,
         rngs: Sequence[np.random.Generator],
+        progress: Progress = iter,
     ) -> np.ndarray:
         space = self._space
         with threadpool_limits(1):
             whole = space.latents.whole_steps(prompts)
             prepared = self._prepared(whole, space.n_steps_for(n_frames))
-            drawn = self._rollout(prepared, temperature, top_p, rngs)
+            drawn = self._rollout(prepared, temperature, top_p, rngs, progress)
             latents = prepared.norm.denormalise(self._latents_of(drawn))
             return space.decode(latents)[:, :n_frames]
 
@@ -155,6 +156,7 @@ class SequenceModel(FrameModel):
         temperature: float,
         top_p: float,
         rngs: Sequence[np.random.Generator],
+        progress: Progress,
     ) -> np.ndarray:
         """Run over the steps of prompts, then draw one step after another as the next input.
 
@@ -168,7 +170,7 @@ class SequenceModel(FrameModel):
         n_steps = features.scheduled.shape[1]
         weighted = np.zeros((n_sequences, n_steps, self._config.latents.n_latents), np.float32)
         drawn: list[np.ndarray] = []
-        for number in range(n_steps):
+        for number in progress(range(n_steps)):
             step = prompt[:, number] if number < n_known else drawn[-1]
             inputs = sampler.inputs(step)  # (n, n_inputs)
             weighted[:, number] = self._space.variance_weighted(self._latents_of(step))
