@@ -220,13 +220,18 @@ def test_only_numbers_are_metrics() -> None:
 
 def test_artifacts_lie_under_the_same_names_in_every_run(workspace: Path) -> None:
     Path("models/generator").mkdir(parents=True)
-    Path("models/generator/model.json").touch()
+    Path("src/soundloom/serving").mkdir(parents=True)
+    for file in ("models/generator/model.json", "src/soundloom/serving/model.py"):
+        Path(file).touch()
+    Path("requirements.lock").touch()
     artifacts = read_variant().artifacts
     kept = {f"{folder}/{file.name}".lstrip("/") for folder, file in artifacts}
     assert {
         "params.yaml", "dvc.lock", "sample_00.wav", "sample_01.wav",
         "prompts/prompt_00.wav", "real/real_00.wav", "spectrograms/sample_00.png",
-        "metrics/train.json", "metrics/history.csv", "model/model.json",
+        "metrics/train.json", "metrics/history.csv",
+        "model/generator/model.json", "model/requirements.lock",
+        "model/code/soundloom/serving/model.py",
     } <= kept  # fmt: skip
     assert len(kept) == len(artifacts)
     assert all(file.is_file() for _, file in artifacts)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from soundloom.commands.writable import check_writable
 from soundloom.common.errors import SoundloomError
+from soundloom.common.paths import GENERATOR_FOLDER
 
 HELP = "continue a recording with the trained model"
 
@@ -18,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that are not given are as ``params.yaml`` has them."""
     parser.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
     parser.add_argument("--out", type=Path, required=True, help="file to write: .wav or .flac")
+    parser.add_argument(
+        "--model",
+        default=str(GENERATOR_FOLDER),
+        help="its folder, or MLflow's: models:/soundloom@champion, runs:/RUN_ID",
+    )
     parser.add_argument("--seconds", type=float, help="length of the continuation")
     parser.add_argument("--prompt-seconds", type=float, help="how much of its end is continued")
     parser.add_argument("--temperature", type=float, help="0: the likeliest, 1: as in training")
@@ -44,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises :class:`SoundloomError` for an option out of range, a prompt that cannot be read or is
     too short, an ``--out`` that cannot be written or is there already, and a model that has not
-    been trained.
+    been trained or is not in MLflow.
     """
     from soundloom.common.params import with_keys
     from soundloom.generation.config import GenerateConfig
@@ -62,17 +71,17 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.audio.files import write_audio
     from soundloom.audio.samples import resample
     from soundloom.common.keras_setup import start_keras
-    from soundloom.common.paths import GENERATOR_FOLDER
     from soundloom.generation.continuation import continue_prompts, join
     from soundloom.generation.files import read_prompt
     from soundloom.spectral.files import read_codec
 
-    codec = read_codec(GENERATOR_FOLDER)
-    prompt = read_prompt(arguments.prompt, config.prompt_seconds, codec).samples
-    start_keras(config.seed, config.threads)
-    from soundloom.models.files import load_generator
+    with _generator(arguments.model) as folder:
+        codec = read_codec(folder)
+        prompt = read_prompt(arguments.prompt, config.prompt_seconds, codec).samples
+        start_keras(config.seed, config.threads)
+        from soundloom.models.files import load_generator
 
-    model, codec = load_generator(GENERATOR_FOLDER)
+        model, codec = load_generator(folder)
     (continuation,) = continue_prompts(model, codec, [prompt], config)
     samples = continuation.samples
     if arguments.joined:
@@ -82,3 +91,19 @@ def run(arguments: argparse.Namespace) -> None:
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
     write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)
     print(f"{arguments.out}: {len(samples) / config.sample_rate_hz:.2f} s")
+
+
+@contextmanager
+def _generator(model: str) -> Iterator[Path]:
+    """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
+    if not model.startswith(("models:/", "runs:/")):
+        yield Path(model)
+        return
+    from soundloom.common.paths import main_root
+    from soundloom.experiments.config import TrackConfig
+    from soundloom.experiments.registry import fetch_generator
+    from soundloom.experiments.store import RunStore
+
+    store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+    with tempfile.TemporaryDirectory() as name:
+        yield fetch_generator(store, model, Path(name))

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import Any
 from filelock import FileLock
 
 from soundloom.common.errors import SoundloomError, first_line, without_credentials
+from soundloom.common.params import read_params
+from soundloom.common.paths import PARAMS_FILE
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
     HISTORY_TAG,
@@ -32,6 +35,7 @@ from soundloom.experiments.live_run import (
     metric,
     writing_tags,
 )
+from soundloom.experiments.mlflow_model import GENERATOR, MODEL_FOLDER, save_model
 from soundloom.experiments.mlflow_setup import set_up_mlflow
 from soundloom.experiments.places import (
     artifacts_uri,
@@ -73,6 +77,7 @@ class RunStore:
         from mlflow import MlflowClient
 
         named = os.environ.get("MLFLOW_TRACKING_URI")
+        self.experiment = experiment
         self.uri = whole_uri(named, root) if named else own_uri(root)
         database = database_path(self.uri)
         # For messages.
@@ -126,20 +131,29 @@ class RunStore:
         """The run's name: that of the first experiment that made its variant."""
         return self.client.get_run(run_id).info.run_name
 
+    def run(self, run_id: str) -> Any:
+        """The run; :class:`SoundloomError` when the store has no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException as error:
+            raise SoundloomError(
+                f"run {run_id!r} is not in {self.shown}: {first_line(error)}"
+            ) from None
+
+    def models(self, run: Any) -> list[Any]:
+        """The models of a run: one of a variant's, none of others."""
+        own = f"source_run_id = '{run.info.run_id}'"
+        return list(self.client.search_logged_models([run.info.experiment_id], own))
+
     def fetch(self, run_id: str, folder: Path) -> Mapping[str, str]:
         """Copy the files of a variant's run into ``folder``; returns the run's tags.
 
         Raises :class:`SoundloomError` when the store has no such run, or it is not a variant's.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = self.client.get_run(run_id)
-        except MlflowException as error:
-            raise SoundloomError(
-                f"run {run_id!r} is not in {self.shown}: {first_line(error)}"
-            ) from None
-        if FINGERPRINT_TAG not in run.data.tags:
+        run = self.run(run_id)
+        if run.info.status != "FINISHED":
             raise SoundloomError(f"run {run_id!r} holds no finished variant")
         place = run.info.artifact_uri
         try:
@@ -212,6 +226,8 @@ class RunStore:
 
     def _delete(self, *run_ids: str) -> None:
         for run_id in set(run_ids):
+            for model in self.models(self.client.get_run(run_id)):
+                self.client.delete_logged_model(model.model_id)
             self.client.delete_run(run_id)
 
     def _search(self, tags: Mapping[str, str], status: str) -> list[str]:
@@ -260,15 +276,22 @@ class RunStore:
                 run_id, metrics=metrics, tags=[RunTag(*tag) for tag in tags.items()]
             )
             self._log_dataset(run_id, variant.dataset)
+            of_model = {}
             for folder, file in variant.artifacts:
-                self.client.log_artifact(run_id, str(file), folder or None)
-                if folder == "spectrograms":
+                place = Path(folder, file.name)
+                if place.is_relative_to(MODEL_FOLDER):
+                    of_model[place.relative_to(MODEL_FOLDER)] = file
+                elif folder == "spectrograms":
                     self._log_image(run_id, file)
+                else:
+                    self.client.log_artifact(run_id, str(file), folder or None)
+            if of_model:
+                self._log_model(run_id, of_model, _generate_section(variant))
         except BaseException:
             # A run that was not completed would be taken for the variant's: the next try begins
             # anew. What broke the run may break its deletion too, and is the error to report.
             with suppress(Exception):
-                self.client.delete_run(run_id)
+                self._delete(run_id)
             raise
         self.client.set_terminated(run_id)
         return run_id
@@ -283,12 +306,37 @@ class RunStore:
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
 
+    def _log_model(
+        self, run_id: str, files: Mapping[Path, Path], generate: Mapping[str, Any]
+    ) -> None:
+        """Log the generator as a model, apart from the run's own files: nothing lies there twice.
+
+        ``files`` and ``generate`` are as :func:`save_model` takes them.
+        """
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.models import Model
+
+        logged = self.client.create_logged_model(self.experiment_id, GENERATOR, run_id)
+        origin = Model(run_id=run_id, model_id=logged.model_id, model_uuid=logged.model_id)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / GENERATOR
+            save_model(folder, files, generate, origin)
+            self.client.log_model_artifacts(logged.model_id, str(folder))
+        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
     def _log_image(self, run_id: str, file: Path) -> None:
-        """Log a picture once more, as an image, which the page shows side by side for all runs."""
+        """Log a picture as an image, which the page shows side by side for all runs."""
         from PIL import Image
 
         with Image.open(file) as image:
             self.client.log_image(run_id, image.convert("RGB"), key=file.stem, step=0)
+
+
+def _generate_section(variant: Variant) -> Mapping[str, Any]:
+    """``generate`` of the variant's ``params.yaml``."""
+    (file,) = [file for folder, file in variant.artifacts if Path(folder, file.name) == PARAMS_FILE]
+    return read_params(file)["generate"]
 
 
 def _quotable(value: str) -> str:

@@ -31,10 +31,11 @@ from soundloom.common.paths import (
     REPORTS_FOLDER,
 )
 from soundloom.corpus.files import read_manifest
+from soundloom.experiments.mlflow_model import GENERATOR, MODEL_FOLDER
 from soundloom.experiments.repository import ask_git, edited_files, head, is_dirty, refusal
 
 LOCK_FILE = Path("dvc.lock")
-SOURCE_FOLDER = Path("src")
+SOURCE_FOLDER, REQUIREMENTS_FILE = Path("src"), Path("requirements.lock")
 # The stage that records a variant is not part of it.
 TRACK_STAGE = "track"
 _METRICS_OF = ("explore", "spectrogram", "train", "generate", "reference", "evaluate")
@@ -48,7 +49,6 @@ _ARTIFACTS = {
     "explore": [REPORTS_FOLDER / "explore"],
     "evaluated": [EVALUATED_FOLDER],
     "metrics": [METRICS_FOLDER],
-    "model": [GENERATOR_FOLDER],
 }
 
 
@@ -172,9 +172,22 @@ def _artifacts() -> Iterator[tuple[str, Path]]:
                 yield from ((folder, file) for file in sorted(path.rglob("*")) if file.is_file())
             elif path.exists():
                 yield folder, path
+    if GENERATOR_FOLDER.exists():
+        yield from _of_model()
     # Code that is in no commit: without it the variant could not be restored.
     for path in edited_files(SOURCE_FOLDER):
         yield f"code/{path.parent.as_posix()}", path
+
+
+def _of_model() -> Iterator[tuple[str, Path]]:
+    """What :func:`soundloom.experiments.mlflow_model.save_model` makes a model of."""
+    yield from (
+        (f"{MODEL_FOLDER}/{GENERATOR}", file) for file in sorted(GENERATOR_FOLDER.iterdir())
+    )
+    for file in sorted((SOURCE_FOLDER / "soundloom").rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            yield f"{MODEL_FOLDER}/code/{file.parent.relative_to(SOURCE_FOLDER).as_posix()}", file
+    yield MODEL_FOLDER, REQUIREMENTS_FILE
 
 
 def _changed_params(params: Mapping[str, Any]) -> str:
