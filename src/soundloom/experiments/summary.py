@@ -13,19 +13,19 @@ _WAYS_BACK = (
 
 
 def summary(variant: Variant, run_id: str) -> str:
-    """What differs from its commit, the three numbers that matter, and how to come back to it."""
-    parts = (_changes(variant), _numbers(variant), [_WAYS_BACK.format(run_id)])
-    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part)))
+    """What differs from its commit, the three numbers that matter, and how to come back to it.
+
+    The page shows two or three lines before one asks for more: each of these is one.
+    """
+    parts = (_changes(variant), " · ".join(_numbers(variant)), _WAYS_BACK.format(run_id))
+    return "\n\n".join(part for part in parts if part)
 
 
-def _changes(variant: Variant) -> Iterator[str]:
+def _changes(variant: Variant) -> str:
     tags, changes = variant.description.tags, variant.description.changes
     commit = f"commit {_code(tags['git.commit'][:7])}" if "git.commit" in tags else "no commit"
-    yield f"Of {commit}, " + ("with these changes:" if changes else "parameters as committed.")
-    if changes:
-        yield ""
-    for key, (before, now) in changes.items():
-        yield f"- {_code(key)}: {_code(before)} → {_code(now)}"
+    listed = [f"{_code(key)} {_code(was)} → {_code(now)}" for key, (was, now) in changes.items()]
+    return f"Of {commit}: {', '.join(listed) or 'parameters as committed'}"
 
 
 def _numbers(variant: Variant) -> Iterator[str]:
@@ -33,15 +33,14 @@ def _numbers(variant: Variant) -> Iterator[str]:
     numbers = variant.metrics
     if (fad := numbers.get("evaluate/fad")) is not None:
         real = numbers.get("reference/real/fad")
-        beside = "" if real is None else f" (real audio: {real:.3g})"
-        yield f"- **FAD {fad:.3g}**{beside}: how far the audio is from held-out real audio"
+        yield f"**FAD {fad:.3g}**" + ("" if real is None else f" (real audio {real:.3g})")
     if (copies := numbers.get("evaluate/novelty/near_copies")) is not None:
-        yield f"- **{copies:.0%} near-copies** of the audio it was trained on"
+        yield f"**near-copies {copies:.0%}**"
     if (loss := numbers.get("train/val_loss")) is not None:
         of_baselines = "train/baseline_val_loss/"
         losses = [value for key, value in numbers.items() if key.startswith(of_baselines)]
-        beside = f" (having learnt nothing: {min(losses):.3g})" if losses else ""
-        yield f"- **validation loss {loss:.3g}**{beside}"
+        beside = f" (having learnt nothing {min(losses):.3g})" if losses else ""
+        yield f"**validation loss {loss:.3g}**{beside}"
 
 
 def _code(text: str) -> str:
