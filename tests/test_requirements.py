@@ -16,8 +16,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from imports import imported
+from imports import closure, imported
 from params import REPOSITORY
+from soundloom.experiments.mlflow_model import REQUIRED
 
 LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
 # What a package says it needs, and does without here.
@@ -74,6 +75,21 @@ def test_whatever_is_imported_is_locked() -> None:
         if not any(canonicalize_name(one) in locked() for one in packages.get(name, []))
     }
     assert not missing
+
+
+def test_a_served_model_requires_what_its_code_imports() -> None:
+    modules = {file for file in closure("soundloom.serving.model") if file.suffix == ".py"}
+    names = {name.partition(".")[0] for file in modules for name in imported(REPOSITORY / file)} - {
+        "soundloom",
+        *sys.stdlib_module_names,
+    }
+    packages = metadata.packages_distributions()
+    found = {canonicalize_name(one) for name in names for one in packages[name]}
+    # Markers choose one of TensorFlow's builds; MLflow comes in three packages, of which one asks
+    # for the others.
+    builds = {"tensorflow", "tensorflow-cpu"}
+    assert found & builds
+    assert set(REQUIRED) - builds == found - builds - {"mlflow-skinny", "mlflow-tracing"}
 
 
 def test_whatever_the_project_asks_for_is_locked() -> None:

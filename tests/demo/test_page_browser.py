@@ -22,7 +22,7 @@ from small_models import RATE_HZ, built, model_config, small_codec
 from soundloom.commands.main import main
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import Dataset, Description, Variant
-from tracked import give_store
+from tracked import give_store, model_files
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 metrics={},
                 history=(),
                 dataset=Dataset("rock", "0"),
-                artifacts=tuple(("model", file) for file in sorted(generator.iterdir())),
+                artifacts=(("", folder / "params.yaml"), *model_files(sorted(generator.iterdir()))),
                 stages={},
                 workspace=folder,
             )

@@ -38,7 +38,7 @@ def variant(tmp_path: Path) -> Variant:
         description=Description(
             name="näme",
             params={"train.epochs": "10", "generate.prompt": ""},
-            tags={"source": "builtin", "git.dirty": "true"},
+            tags={"git.dirty": "true"},
         ),
         metrics={"train/loss": 0.25, "generate/sample_00/peak": 1.0},
         history=({"epoch": 1.0, "loss": 0.1 + 0.2}, {"epoch": 2.0, "loss": 0.25}),

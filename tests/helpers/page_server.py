@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -33,7 +34,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def answered(url: str, server: subprocess.Popen[str], seconds: float = 60) -> bytes:
+def answered(url: str, server: subprocess.Popen[Any], seconds: float = 60) -> bytes:
     """What ``url`` answers, as soon as ``server`` is there to answer."""
     until = time.monotonic() + seconds
     while server.poll() is None and time.monotonic() < until:
@@ -76,7 +77,7 @@ def printed_address(process: subprocess.Popen[str]) -> str:
     return next(line for line in process.stdout if "http://" in line)
 
 
-def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def family(process: subprocess.Popen[Any]) -> list[psutil.Process]:
     """The process and all its descendants."""
     parent = psutil.Process(process.pid)
     return [parent, *parent.children(recursive=True)]

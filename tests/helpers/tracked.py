@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from params import REPOSITORY
 from projects import Project
 from soundloom.experiments.store import RunStore
 
@@ -21,6 +23,17 @@ def _empty_database() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         RunStore(Path(folder), "another experiment")
         return (Path(folder) / "mlflow.db").read_bytes()
+
+
+def model_files(generator: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Artifacts of a variant that its model is made of: the generator, code and requirements."""
+    source = REPOSITORY / "src"
+    code = sorted((source / "soundloom").rglob("*.py"))
+    return [
+        *(("model/generator", file) for file in generator),
+        *((f"model/code/{file.parent.relative_to(source)}", file) for file in code),
+        ("model", REPOSITORY / "requirements.lock"),
+    ]
 
 
 def run_ids(store: RunStore) -> list[str]:
@@ -41,7 +54,7 @@ def only_run(project: Project) -> Any:
     return run
 
 
-def curve(project: Project, run: Any, key: str = "val_loss") -> list[int]:
+def curve(project: Project, run: Any, key: str = "epoch/val_loss") -> list[int]:
     """Steps at which the run holds a value."""
     store = RunStore(project.folder, "soundloom")
     return [point.step for point in store.client.get_metric_history(run.info.run_id, key)]

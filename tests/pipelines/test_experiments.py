@@ -34,12 +34,14 @@ def test_a_study_has_two_workers_on_a_fresh_store(workspace: Project) -> None:
     assert {run.info.status for run in found} == {"FINISHED"}
     for run in found:
         assert curve(workspace, run) == list(range(1, n_epochs + 1))
-        assert run.info.run_name == run.data.tags["dvc.experiment"]
+        fraction = run.data.params["explore.rolloff_fraction"]
+        experiment = run.data.tags["dvc.experiment"]
+        assert run.info.run_name == f"rolloff_fraction {fraction} ({experiment})"
         # In the main repository, not in the workspaces, which are gone.
         samples = f"mlartifacts/{run.info.run_id}/artifacts/sample_00.wav"
         assert (workspace.folder / samples).is_file()
     shown = workspace.run("sh", "-c", compare_recipe(workspace))
-    assert all(run.info.run_name in shown for run in found)
+    assert all(run.data.tags["dvc.experiment"] in shown for run in found)
     # What was set, and none of the numbers of single clips that come of it.
     assert "explore.rolloff_fraction" in shown
     assert "rolloff_hz" not in shown
@@ -51,8 +53,9 @@ def test_a_study_has_two_workers_on_a_fresh_store(workspace: Project) -> None:
     assert workspace.run("git", "status", "--porcelain", "params.yaml") == ""
 
     # Applying one makes it the workspace's variant: the same one, so the same run.
-    workspace.run("dvc", "exp", "apply", found[0].info.run_name)
+    experiment = found[0].data.tags["dvc.experiment"]
+    workspace.run("dvc", "exp", "apply", experiment)
     assert workspace.repro() == ["track"]
     assert {run.info.run_id for run in runs(workspace)} == {run.info.run_id for run in found}
-    workspace.run("dvc", "exp", "branch", found[0].info.run_name, "kept")
+    workspace.run("dvc", "exp", "branch", experiment, "kept")
     assert "kept" in workspace.run("git", "branch", "--list", "kept")

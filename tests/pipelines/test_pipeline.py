@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
+import subprocess
 import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +19,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from page_server import answered, family, free_port
 from projects import Project
 from soundloom.experiments.store import RunStore
+from tracked import runs
 
 
 @pytest.fixture
@@ -102,21 +110,22 @@ def test_the_variant_is_one_mlflow_run(built: Project) -> None:
 
     # Its training was watched live in the same run; nothing else was left behind.
     run = store.client.get_run(run_id)
-    assert "soundloom.history" in run.data.tags
+    assert "mlflow.soundloom.history" in run.data.tags
     assert run_id in [
         found.info.run_id for found in store.client.search_runs([store.experiment_id])
     ]
     assert not store.client.search_runs([store.experiment_id], "attributes.status != 'FINISHED'")
     assert run.data.params["train.epochs"] == "2"
     assert run.data.metrics["train/n_parameters"] > 0
-    curve = store.client.get_metric_history(run_id, "val_loss")
+    curve = store.client.get_metric_history(run_id, "epoch/val_loss")
     assert [point.step for point in curve] == [1, 2]
     assert re.fullmatch("[0-9a-f]{40}", run.data.tags["git.commit"])
     top = {entry.path for entry in store.client.list_artifacts(run_id)}
     assert {
         "params.yaml", "dvc.yaml", "dvc.lock", "listen.html", "sample_00.wav", "sample_01.wav",
-        "model", "prompts",
+        "prompts",
     } <= top  # fmt: skip
+    assert [model.status for model in store.models(run)] == ["READY"]
 
 
 # Both in one process, of which most is Keras's start.
@@ -145,6 +154,72 @@ def test_the_command_continues_any_recording(built: Project, odd_recordings: Pat
     assert len(joined) / 32_000 == pytest.approx(3.47, abs=0.01)
     np.testing.assert_allclose(joined[-48_000:], alone[-48_000:], atol=2**-15)  # as rounded
     shutil.rmtree(built.folder / "new")
+
+
+def test_the_champion_is_served_and_generates_as_the_run_itself_does(built: Project) -> None:
+    (run_id,) = (run.info.run_id for run in runs(built))
+    champion = "models:/soundloom@champion"
+    prompt = "data/generated/prompts/prompt_00.wav"
+    command = ("generate", "--prompt", prompt, "--seconds", "2", "--seed", "5")
+    commands = [
+        ("promote", run_id),
+        (*command, "--out", "new/own.wav"),
+        (*command, "--model", champion, "--out", "new/champion.wav"),
+    ]
+    printed = built.run(sys.executable, "-c", COMMANDS.format(commands=commands))
+    assert f"{champion} is now the model of run {run_id}" in printed
+    own = (built.folder / "new/own.wav").read_bytes()
+    assert (built.folder / "new/champion.wav").read_bytes() == own
+    shutil.rmtree(built.folder / "new")
+
+    audio = base64.b64encode((built.folder / prompt).read_bytes()).decode()
+    with model_served(built, champion) as ask:
+        answer = ask({"seconds": 2.0, "seed": 5}, audio)
+        assert base64.b64decode(answer["predictions"][0]["wav"]) == own
+        refused = ask({"seconds": -1.0}, audio)
+        assert refused["message"].endswith(
+            "params: generate.seconds is -1.0; it must be greater than or equal to 0.1"
+        )
+        refused = ask({}, base64.b64encode(b"no audio").decode())
+        assert "prompt: cannot be read as audio" in refused["message"]
+
+
+@contextmanager
+def model_served(project: Project, address: str) -> Iterator[Callable[..., Any]]:
+    """`mlflow models serve`, as a user calls it; yields what asks it by HTTP."""
+    port = free_port()
+    server = subprocess.Popen(
+        [
+            *("mlflow", "models", "serve", "--model-uri", address, "--env-manager", "local"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
+        cwd=project.folder,
+        env=project.environment | {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def ask(params: dict[str, Any], prompt: str) -> Any:
+        document = {"dataframe_records": [{"prompt": prompt}], "params": params}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            json.dumps(document).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request) as reply:
+                return json.loads(reply.read())
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())
+
+    try:
+        answered(f"http://127.0.0.1:{port}/ping", server, seconds=240)
+        yield ask
+    finally:
+        for member in family(server):
+            member.kill()
+        server.wait()
 
 
 def test_what_the_command_refuses(built: Project) -> None:

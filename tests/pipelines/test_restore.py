@@ -86,10 +86,16 @@ def test_back_to_a_variant_is_back_to_its_run(two_variants: Project) -> None:
     for run in (first, second):
         assert curve(workspace, run) == list(range(1, n_epochs + 1))
         assert run.data.metrics["train/epochs"] == n_epochs
-        assert "learning_rate" in run.data.metrics
-    assert second.info.run_name == "explore.rolloff_fraction=0.3"
-    assert first.data.tags["stage.train"] == second.data.tags["stage.train"]
-    assert first.data.tags["stage.explore"] != second.data.tags["stage.explore"]
+        assert "epoch/learning_rate" in run.data.metrics
+    assert second.info.run_name == "rolloff_fraction 0.3"
+    assert (
+        first.data.tags["mlflow.soundloom.stage.train"]
+        == second.data.tags["mlflow.soundloom.stage.train"]
+    )
+    assert (
+        first.data.tags["mlflow.soundloom.stage.explore"]
+        != second.data.tags["mlflow.soundloom.stage.explore"]
+    )
 
 
 def test_restoring_says_what_is_missing_and_touches_nothing(

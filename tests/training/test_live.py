@@ -43,7 +43,9 @@ def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
 
     def there() -> bool:
         found = store.client.search_runs([store.experiment_id])
-        histories = (store.client.get_metric_history(run.info.run_id, "loss") for run in found)
+        histories = (
+            store.client.get_metric_history(run.info.run_id, "epoch/loss") for run in found
+        )
         return any(len(history) == n_epochs for history in histories)
 
     wait_for(there, 120)
@@ -66,7 +68,7 @@ def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.Mon
         wait_for(lambda: has_system_metrics(store), 120)
     (run,) = store.client.search_runs([store.experiment_id])
     assert run.data.params["train.epochs"] == str(small_config().train.epochs)
-    assert "soundloom.history" in run.data.tags
+    assert "mlflow.soundloom.history" in run.data.tags
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])

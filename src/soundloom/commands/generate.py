@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from soundloom.commands.writable import check_writable
 from soundloom.common.errors import SoundloomError
+from soundloom.common.paths import GENERATOR_FOLDER
 
 HELP = "continue a recording with the trained model"
 
@@ -20,6 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
     parser.add_argument(
         "--out", type=Path, required=True, help="file to write: .wav, .flac, .mp3, .ogg, .opus"
+    )
+    parser.add_argument(
+        "--model",
+        default=str(GENERATOR_FOLDER),
+        help="its folder, or MLflow's: models:/soundloom@champion, runs:/RUN_ID",
     )
     parser.add_argument("--seconds", type=float, help="length of the continuation")
     parser.add_argument("--prompt-seconds", type=float, help="how much of its end is continued")
@@ -49,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises :class:`SoundloomError` for an option out of range, a prompt that cannot be read or is
     too short, an ``--out`` that cannot be written or is there already, and a model that has not
-    been trained.
+    been trained or is not in MLflow.
     """
     from soundloom.common.paths import why_no_file
     from soundloom.generation.config import GenerateConfig
@@ -64,14 +73,30 @@ def run(arguments: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from soundloom.audio.files import write_audio
-    from soundloom.common.paths import GENERATOR_FOLDER
     from soundloom.generation.files import continue_file
 
-    made = continue_file(
-        arguments.prompt, GENERATOR_FOLDER, config, progress=partial(tqdm, desc="composing")
-    )
+    with _generator(arguments.model) as folder:
+        made = continue_file(
+            arguments.prompt, folder, config, progress=partial(tqdm, desc="composing")
+        )
     samples = made.joined if arguments.joined else made.continuation
     # Once more: it may have come to be there in the meantime.
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
     write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)
     print(f"{arguments.out}: {len(samples) / config.sample_rate_hz:.2f} s")
+
+
+@contextmanager
+def _generator(model: str) -> Iterator[Path]:
+    """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
+    if not model.startswith(("models:/", "runs:/")):
+        yield Path(model)
+        return
+    from soundloom.common.paths import main_root
+    from soundloom.experiments.config import TrackConfig
+    from soundloom.experiments.registry import fetch_generator
+    from soundloom.experiments.store import RunStore
+
+    store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+    with tempfile.TemporaryDirectory() as name:
+        yield fetch_generator(store, model, Path(name))

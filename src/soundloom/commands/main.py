@@ -6,7 +6,18 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from soundloom.commands import check, demo, generate, new, play, restore, study, track, ui
+from soundloom.commands import (
+    check,
+    demo,
+    generate,
+    new,
+    play,
+    promote,
+    restore,
+    study,
+    track,
+    ui,
+)
 from soundloom.common.errors import run_or_exit
 from soundloom.common.threads import one_thread_for_linear_algebra
 
@@ -18,6 +29,7 @@ _VERBS = {
     "ui": ui,
     "track": track,
     "restore": restore,
+    "promote": promote,
     "study": study,
     "check": check,
 }

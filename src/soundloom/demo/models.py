@@ -7,6 +7,7 @@ from pathlib import Path
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import GENERATOR_FOLDER, main_root
 from soundloom.experiments.config import TrackConfig
+from soundloom.experiments.registry import fetch_generator
 from soundloom.experiments.store import RunStore
 
 
@@ -37,7 +38,7 @@ class Models:
             raise SoundloomError(f"run {run_id!r} holds no finished variant in {store.shown}")
         copies = self._folder / run_id
         copies.mkdir(parents=True, exist_ok=True)
-        return store.fetch_model(run_id, copies), name
+        return fetch_generator(store, f"runs:/{run_id}", copies), name
 
 
 def _store() -> RunStore:

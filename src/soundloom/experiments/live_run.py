@@ -23,10 +23,12 @@ import psutil
 
 from soundloom.experiments.variant import Description
 
-ATTEMPT_TAG = "soundloom.attempt"
-WORKSPACE_TAG = "soundloom.workspace"
-HISTORY_TAG = "soundloom.history"
-_PROCESS_TAG = "soundloom.process"
+# MLflow's page shows no tag that begins so.
+HIDDEN = "mlflow.soundloom"
+ATTEMPT_TAG = f"{HIDDEN}.attempt"
+WORKSPACE_TAG = f"{HIDDEN}.workspace"
+HISTORY_TAG = f"{HIDDEN}.history"
+_PROCESS_TAG = f"{HIDDEN}.process"
 # How often processor, memory, disk and network are measured while a model trains.
 _SYSTEM_SECONDS = 5
 
@@ -89,8 +91,9 @@ def history_digest(history: Sequence[Mapping[str, float]]) -> str:
 
 
 def epoch_metrics(row: Mapping[str, float]) -> list[Any]:
-    """One row of a history as MLflow's metrics, at the step that is the row's epoch."""
-    return [metric(key, value, int(row["epoch"])) for key, value in row.items() if key != "epoch"]
+    """One row of a history as MLflow's metrics, ``epoch/loss``, at the step that is the epoch."""
+    numbers = {key: value for key, value in row.items() if key != "epoch"}
+    return [metric(f"epoch/{key}", value, int(row["epoch"])) for key, value in numbers.items()]
 
 
 def metric(key: str, value: float, step: int = 0) -> Any:

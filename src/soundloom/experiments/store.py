@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import sqlite3
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from typing import Any
 from filelock import FileLock
 
 from soundloom.common.errors import SoundloomError, first_line, without_credentials
+from soundloom.common.params import read_params
+from soundloom.common.paths import PARAMS_FILE
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
+    HIDDEN,
     HISTORY_TAG,
     WORKSPACE_TAG,
     LiveRun,
@@ -32,6 +36,7 @@ from soundloom.experiments.live_run import (
     metric,
     writing_tags,
 )
+from soundloom.experiments.mlflow_model import GENERATOR, MODEL_FOLDER, save_model
 from soundloom.experiments.mlflow_setup import set_up_mlflow
 from soundloom.experiments.places import (
     artifacts_uri,
@@ -41,9 +46,12 @@ from soundloom.experiments.places import (
     own_uri,
     whole_uri,
 )
+from soundloom.experiments.summary import summary
 from soundloom.experiments.variant import Dataset, Description, Variant
 
-FINGERPRINT_TAG = "soundloom.fingerprint"
+FINGERPRINT_TAG = f"{HIDDEN}.fingerprint"
+# What MLflow shows as the description of a run.
+_DESCRIPTION_TAG = "mlflow.note.content"
 _MAX_NAME_LENGTH = 250
 
 
@@ -73,6 +81,7 @@ class RunStore:
         from mlflow import MlflowClient
 
         named = os.environ.get("MLFLOW_TRACKING_URI")
+        self.experiment = experiment
         self.uri = whole_uri(named, root) if named else own_uri(root)
         database = database_path(self.uri)
         # For messages.
@@ -131,36 +140,33 @@ class RunStore:
             run.info.run_id: run.info.run_name for run in runs if FINGERPRINT_TAG in run.data.tags
         }
 
-    def fetch_model(self, run_id: str, folder: Path) -> Path:
-        """Copy the model of a variant's run below ``folder``; returns the folder it is then in.
-
-        Raises :class:`SoundloomError` when its files cannot be had.
-        """
-        try:
-            return Path(self.client.download_artifacts(run_id, "model", str(folder)))
-        except Exception as error:  # MLflow's, and those of the libraries of servers and clouds
-            raise SoundloomError(
-                f"the model of run {run_id!r} cannot be had: {first_line(error)}"
-            ) from None
-
     def name(self, run_id: str) -> str:
         """The run's name: that of the first experiment that made its variant."""
         return self.client.get_run(run_id).info.run_name
+
+    def run(self, run_id: str) -> Any:
+        """The run; :class:`SoundloomError` when the store has no such run."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_run(run_id)
+        except MlflowException as error:
+            raise SoundloomError(
+                f"run {run_id!r} is not in {self.shown}: {first_line(error)}"
+            ) from None
+
+    def models(self, run: Any) -> list[Any]:
+        """The models of a run: one of a variant's, none of others."""
+        own = f"source_run_id = '{run.info.run_id}'"
+        return list(self.client.search_logged_models([run.info.experiment_id], own))
 
     def fetch(self, run_id: str, folder: Path) -> Mapping[str, str]:
         """Copy the files of a variant's run into ``folder``; returns the run's tags.
 
         Raises :class:`SoundloomError` when the store has no such run, or it is not a variant's.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = self.client.get_run(run_id)
-        except MlflowException as error:
-            raise SoundloomError(
-                f"run {run_id!r} is not in {self.shown}: {first_line(error)}"
-            ) from None
-        if FINGERPRINT_TAG not in run.data.tags:
+        run = self.run(run_id)
+        if run.info.status != "FINISHED":
             raise SoundloomError(f"run {run_id!r} holds no finished variant")
         place = run.info.artifact_uri
         try:
@@ -254,7 +260,12 @@ class RunStore:
 
     def _delete(self, *run_ids: str) -> None:
         for run_id in set(run_ids):
+            self._delete_models(run_id)
             self.client.delete_run(run_id)
+
+    def _delete_models(self, run_id: str) -> None:
+        for model in self.models(self.client.get_run(run_id)):
+            self.client.delete_logged_model(model.model_id)
 
     def _ids(self, tags: Mapping[str, str], status: str) -> list[str]:
         return [run.info.run_id for run in self._search(tags, status)]
@@ -292,8 +303,8 @@ class RunStore:
             tags = {
                 **variant.description.tags,  # which may be of a later commit than the training
                 **of_variant,
-                "data": variant.dataset.digest,
-                **{f"stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
+                _DESCRIPTION_TAG: summary(variant, run_id),
+                **{f"{HIDDEN}.stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
             }
             if variant.warning:
                 tags["warning"] = variant.warning
@@ -304,16 +315,25 @@ class RunStore:
                 run_id, metrics=metrics, tags=[RunTag(*tag) for tag in tags.items()]
             )
             self._log_dataset(run_id, variant.dataset)
+            of_model = {}
             for folder, file in variant.artifacts:
-                self.client.log_artifact(run_id, str(file), folder or None)
-                if folder == "spectrograms":
+                place = Path(folder, file.name)
+                if place.is_relative_to(MODEL_FOLDER):
+                    of_model[place.relative_to(MODEL_FOLDER)] = file
+                elif folder == "spectrograms":
                     self._log_image(run_id, file)
+                else:
+                    self.client.log_artifact(run_id, str(file), folder or None)
+            if of_model:
+                self._log_model(run_id, of_model, _generate_section(variant))
         except BaseException:
             # The next try goes on with a training's run, and begins any other anew. What broke the
             # run may break its deletion too, and is the error to report.
-            if not continued:
-                with suppress(Exception):
-                    self.client.delete_run(run_id)
+            with suppress(Exception):
+                if continued:
+                    self._delete_models(run_id)
+                else:
+                    self._delete(run_id)
             raise
         self.client.set_terminated(run_id)
         return run_id
@@ -328,12 +348,39 @@ class RunStore:
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
 
+    def _log_model(
+        self, run_id: str, files: Mapping[Path, Path], generate: Mapping[str, Any]
+    ) -> None:
+        """Log the generator as a model, apart from the run's own files: nothing lies there twice.
+
+        ``files`` and ``generate`` are as :func:`save_model` takes them.
+        """
+        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.models import Model
+
+        logged = self.client.create_logged_model(self.experiment_id, GENERATOR, run_id)
+        origin = Model(run_id=run_id, model_id=logged.model_id, model_uuid=logged.model_id)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / GENERATOR
+            save_model(folder, files, generate, origin)
+            self.client.log_model_artifacts(logged.model_id, str(folder))
+        self.client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self.client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
     def _log_image(self, run_id: str, file: Path) -> None:
-        """Log a picture once more, as an image, which the page shows side by side for all runs."""
+        """Log a picture as an image, which the page shows side by side for all runs."""
         from PIL import Image
 
         with Image.open(file) as image:
-            self.client.log_image(run_id, image.convert("RGB"), key=file.stem, step=0)
+            self.client.log_image(
+                run_id, image.convert("RGB"), key=f"spectrogram/{file.stem}", step=0
+            )
+
+
+def _generate_section(variant: Variant) -> Mapping[str, Any]:
+    """``generate`` of the variant's ``params.yaml``."""
+    (file,) = [file for folder, file in variant.artifacts if Path(folder, file.name) == PARAMS_FILE]
+    return read_params(file)["generate"]
 
 
 def _quotable(value: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ from soundloom.common.paths import (
     REPORTS_FOLDER,
 )
 from soundloom.corpus.files import read_manifest
+from soundloom.experiments.mlflow_model import GENERATOR, MODEL_FOLDER
 from soundloom.experiments.repository import ask_git, edited_files, head, is_dirty, refusal
 
 LOCK_FILE = Path("dvc.lock")
-SOURCE_FOLDER = Path("src")
+SOURCE_FOLDER, REQUIREMENTS_FILE = Path("src"), Path("requirements.lock")
 # The stage that records a variant is not part of it.
 TRACK_STAGE = "track"
 _METRICS_OF = ("explore", "spectrogram", "train", "generate", "reference", "evaluate")
@@ -48,7 +49,6 @@ _ARTIFACTS = {
     "explore": [REPORTS_FOLDER / "explore"],
     "evaluated": [EVALUATED_FOLDER],
     "metrics": [METRICS_FOLDER],
-    "model": [GENERATOR_FOLDER],
 }
 
 
@@ -66,10 +66,12 @@ class Description:
     """What is known of a variant before it has run."""
 
     name: str
-    """The experiment's name, or what its parameters change, for people."""
+    """What its parameters change, and the experiment's name, for people."""
     params: Mapping[str, str]
     """Flattened: ``train.epochs``."""
     tags: Mapping[str, str]
+    changes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Parameters that differ from the last commit's: ``{"train.epochs": ("18", "10")}``."""
 
     @property
     def attempt(self) -> str:
@@ -103,18 +105,13 @@ class Variant:
 def describe() -> Description:
     """Describe the variant in the working directory, the project's root, whether it ran or not."""
     params = read_params()
-    tags = {
-        "source": params["dataset"]["source"],
-        "genre": params["dataset"]["genre"],
-        **_git_tags(),
-    }
+    flat = {key: str(value) for key, value in flattened(params).items()}
+    tags, changes = _git_tags(), _changes(flat)
+    name = _short(changes, flat) or _baseline(tags)
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["dvc.experiment"] = experiment
-    return Description(
-        name=experiment or _changed_params(params) or _baseline(tags),
-        params={key: str(value) for key, value in flattened(params).items()},
-        tags=tags,
-    )
+        name = f"{name} ({experiment})" if changes else experiment
+    return Description(name=name, params=flat, tags=tags, changes=changes)
 
 
 def read_variant() -> Variant:
@@ -172,22 +169,49 @@ def _artifacts() -> Iterator[tuple[str, Path]]:
                 yield from ((folder, file) for file in sorted(path.rglob("*")) if file.is_file())
             elif path.exists():
                 yield folder, path
+    if GENERATOR_FOLDER.exists():
+        yield from _of_model()
     # Code that is in no commit: without it the variant could not be restored.
     for path in edited_files(SOURCE_FOLDER):
         yield f"code/{path.parent.as_posix()}", path
 
 
-def _changed_params(params: Mapping[str, Any]) -> str:
-    """``train.epochs=10 model.lstm.units=64``: what differs from the last commit's params."""
+def _of_model() -> Iterator[tuple[str, Path]]:
+    """What :func:`soundloom.experiments.mlflow_model.save_model` makes a model of."""
+    yield from (
+        (f"{MODEL_FOLDER}/{GENERATOR}", file) for file in sorted(GENERATOR_FOLDER.iterdir())
+    )
+    for file in sorted((SOURCE_FOLDER / "soundloom").rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            yield f"{MODEL_FOLDER}/code/{file.parent.relative_to(SOURCE_FOLDER).as_posix()}", file
+    yield MODEL_FOLDER, REQUIREMENTS_FILE
+
+
+def _changes(params: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What differs from the last commit's params, (there, here), by key."""
     committed = ask_git("show", f"HEAD:./{PARAMS_FILE}")
     if committed is None:
-        return ""
-    before = flattened(parse_yaml(committed))
-    return " ".join(
-        f"{key}={value}"
-        for key, value in flattened(params).items()
+        return {}
+    before = {key: str(value) for key, value in flattened(parse_yaml(committed)).items()}
+    return {
+        key: (before[key], value)
+        for key, value in params.items()
         if before.get(key, value) != value
-    )
+    }
+
+
+def _short(changes: Mapping[str, Sequence[str]], params: Mapping[str, str]) -> str:
+    """``temperature 0.61, lstm.units 64``: keys by as much of their ends as no other has."""
+
+    def shortest(key: str) -> str:
+        others, end = [f".{other}" for other in params if other != key], ""
+        for part in reversed(key.split(".")):
+            end = f".{part}{end}"
+            if not any(other.endswith(end) for other in others):
+                break
+        return end[1:]
+
+    return ", ".join(f"{shortest(key)} {now}" for key, (_, now) in changes.items())
 
 
 def _baseline(tags: Mapping[str, str]) -> str:
