@@ -16,7 +16,7 @@ from pydantic import model_validator
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, with_keys
-from soundloom.common.paths import check_apart, check_folder, why_no_file, why_not_here
+from soundloom.common.user_files import check_apart, check_folder, why_no_file, why_not_here
 from soundloom.corpus.config import SplitConfig
 from soundloom.evaluation.config import WINDOW_SECONDS, EvaluateConfig
 from soundloom.experiments.config import TrackConfig

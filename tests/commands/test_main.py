@@ -15,7 +15,7 @@ from page_server import environment
 from params import small_config, write_params
 from soundloom.commands.main import main
 
-VERBS = ("new", "generate", "demo", "play", "ui", "track", "restore", "study", "check")
+VERBS = ("new", "generate", "demo", "play", "ui", "track", "restore", "promote", "study", "check")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_an_error_is_one_line_and_its_traceback_is_for_debugging(
         (("generate", "--prompt", "none.wav", "--out", "new.wav"), "is 'none.wav': no such file"),
         (("generate", "--prompt", "", "--out", "new.wav"), "--prompt is '.': a folder, no file"),
         (("generate", "--prompt", "/dev/zero", "--out", "new.wav"), "zero': no regular file"),
-        (("generate", "--prompt", "params.yaml", "--out", "new.mp3"), "'new.mp3'; it must end in"),
+        (("generate", "--prompt", "params.yaml", "--out", "new.m4a"), "'new.m4a'; it must end in"),
         (
             ("generate", "--prompt", "params.yaml", "--out", "new.wav", "--temperature", "9"),
             "options: generate.temperature is 9.0; it must be less than or equal to 2",

@@ -150,7 +150,7 @@ def test_a_pipeline_that_fails_after_its_training_shows_and_is_completed_later(
     assert store.record(mended) == live.run_id
     assert status(store, live.run_id) == "FINISHED"
     assert store.client.get_run(live.run_id).data.tags["git.commit"] == "c" * 40
-    assert len(store.client.get_metric_history(live.run_id, "loss")) == 2
+    assert len(store.client.get_metric_history(live.run_id, "epoch/loss")) == 2
 
 
 def test_a_run_keeps_the_parameters_that_it_was_trained_with(

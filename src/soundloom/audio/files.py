@@ -29,7 +29,7 @@ from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
 from soundloom.audio.samples import resample, within_full_scale
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
-from soundloom.common.paths import why_no_file
+from soundloom.common.user_files import why_no_file
 
 # What can be opened, by the endings people give such files: first by libsndfile, then by FFmpeg.
 AUDIO_SUFFIXES = (

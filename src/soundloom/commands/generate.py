@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     too short, an ``--out`` that cannot be written or is there already, and a model that has not
     been trained or is not in MLflow.
     """
-    from soundloom.common.paths import why_no_file
+    from soundloom.common.user_files import why_no_file
     from soundloom.generation.config import GenerateConfig
 
     # Of params.yaml this section alone: the others are about the corpus, not about this recording.

@@ -20,9 +20,9 @@ GENERATOR = "generator"
 
 # What `soundloom/serving` imports, at any depth; what these need in turn is pinned beside them.
 REQUIRED = (
-    "joblib", "keras", "librosa", "mlflow", "numpy", "pandas", "psutil", "pydantic", "ruamel-yaml",
-    "scikit-learn", "scipy", "soundfile", "soxr", "tensorflow", "tensorflow-cpu", "threadpoolctl",
-    "tqdm",
+    "av", "joblib", "keras", "librosa", "mlflow", "numpy", "pandas", "psutil", "pydantic",
+    "ruamel-yaml", "scikit-learn", "scipy", "soundfile", "soxr", "tensorflow", "tensorflow-cpu",
+    "threadpoolctl", "tqdm",
 )  # fmt: skip
 # What a request may change of `generate`, and MLflow's name for its type.
 _PARAMS = {"seconds": "double", "temperature": "double", "seed": "long"}

@@ -11,13 +11,8 @@ from soundloom.audio.samples import is_silent, resample
 from soundloom.common.errors import SoundloomError, warn
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.keras_setup import start_keras
-from soundloom.common.paths import (
-    GENERATED_FOLDER,
-    GENERATOR_FOLDER,
-    RAW_FOLDER,
-    metrics_file,
-    why_not_here,
-)
+from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER, RAW_FOLDER, metrics_file
+from soundloom.common.user_files import why_not_here
 from soundloom.corpus.files import read_manifest, read_part
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.generation.config import GenerateConfig

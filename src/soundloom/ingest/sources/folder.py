@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soundloom.audio.files import decode_tagged
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import check_folder, why_not_here
+from soundloom.common.user_files import check_folder, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from soundloom.audio.files import AUDIO_SUFFIXES, decode_file
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import check_apart, why_not_here
+from soundloom.common.user_files import check_apart, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
