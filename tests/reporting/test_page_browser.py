@@ -250,7 +250,7 @@ def test_the_blind_test_counts_right_and_wrong_and_keeps_it(long_page: Any, long
         real = real_one(page)
         choose(page, real if right else other(real))
     text = blind(page, "verdict").text
-    assert text.startswith("You were right 2 times of 3: 67 %")
+    assert text.startswith("You were right in 2 of 3: 67 %")
     assert "does at least as well in 50 % of rounds. So this does not show" in text
     opened(page, long_url)
     assert blind(page, "verdict").text == text, "it is kept"
@@ -270,13 +270,13 @@ def test_the_blind_test_is_stopped_and_taken_again(long_page: Any) -> None:
     begin_blind_test(page)
     choose(page, real_one(page))
     blind(page, "stop").click()
-    assert blind(page, "verdict").text.startswith("You were right 1 times of 1: 100 %")
+    assert blind(page, "verdict").text.startswith("You were right in 1 of 1: 100 %")
     blind(page, "again").click()
     assert clips(page)
     assert blind(page, "progress").text == "Pair 1 of 3"
     choose(page, other(real_one(page)))
     blind(page, "stop").click()
-    assert blind(page, "verdict").text.startswith("You were right 0 times of 1: 0 %")
+    assert blind(page, "verdict").text.startswith("You were right in 0 of 1: 0 %")
     assert blind(page, "earlier").text.startswith("Earlier rounds: 1 of 1 right.")
 
 

@@ -118,7 +118,7 @@ function record() {
 function verdict(right, n) {
   const [low, high] = interval(right, n).map(percent);
   const guessed = chance(right, n);
-  return `You were right ${right} times of ${n}: ${percent(right / n)} (95 % interval ${low} to ${high}). `
+  return `You were right in ${right} of ${n}: ${percent(right / n)} (95 % interval ${low} to ${high}). `
     + `Someone who only guesses does at least as well in ${percent(guessed)} of rounds. `
     + (guessed <= 0.05 ? "You could tell." : "So this does not show that you can tell.");
 }
