@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from soundloom.experiments.store import RunStore
+from soundloom.experiments.summary import summary
 from soundloom.experiments.variant import Variant
 from tracked import run_ids
 
@@ -36,10 +37,15 @@ def test_a_live_run_becomes_the_variants(store: RunStore, trained: Variant) -> N
         points = store.client.get_metric_history(live.run_id, "epoch/loss")
         assert [point.step for point in points] == list(range(1, number + 1))
     assert store.client.get_run(live.run_id).info.status == "RUNNING"
+    live.describe("Epoch 2 of 10")
+    live.log_take(str(trained.artifacts[0][1]))
     live.end(trained.history)
     assert store.record(trained) == live.run_id
     assert run_ids(store) == [live.run_id]
     run = store.client.get_run(live.run_id)
+    assert run.data.tags["mlflow.note.content"] == summary(trained, live.run_id)
+    (heard,) = store.client.list_artifacts(live.run_id, "listen")
+    assert heard.path == "listen/sample_00.wav"
     assert run.info.status == "FINISHED"
     assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == "0123.dir"

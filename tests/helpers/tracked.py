@@ -60,6 +60,12 @@ def curve(project: Project, run: Any, key: str = "epoch/val_loss") -> list[int]:
     return [point.step for point in store.client.get_metric_history(run.info.run_id, key)]
 
 
+def listed(project: Project, run: Any, folder: str) -> list[str]:
+    """Paths of the run's artifacts in a folder."""
+    store = RunStore(project.folder, "soundloom")
+    return [entry.path for entry in store.client.list_artifacts(run.info.run_id, folder)]
+
+
 def read(project: Project, run: Any, path: str) -> str:
     """Text of one of the run's artifacts."""
     store = RunStore(project.folder, "soundloom")

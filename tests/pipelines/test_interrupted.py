@@ -14,7 +14,7 @@ import pytest
 
 from kills import digest, outs_by_stage
 from projects import Project, wait_for
-from tracked import curve, only_run, runs
+from tracked import curve, listed, only_run, runs
 
 # Long enough to interrupt, however little it learns.
 LONG = {"train.epochs": 30, "train.patience": 30}
@@ -45,7 +45,7 @@ def training_is_seen(workspace: Project) -> bool:
 
 def test_interrupted_killed_and_tried_again_it_goes_on_and_is_one_run(workspace: Project) -> None:
     before = outputs(workspace)
-    workspace.change(LONG)
+    workspace.change({**LONG, "train.listen_every": 15})
     for how in (signal.SIGINT, signal.SIGTERM):  # SIGKILL: tests/pipelines/test_killed.py
         printed = end_training(workspace, how)
         assert "soundloom: interrupted; nothing half-written was kept" in printed.splitlines()
@@ -57,6 +57,11 @@ def test_interrupted_killed_and_tried_again_it_goes_on_and_is_one_run(workspace:
     assert "training goes on after epoch" in workspace.run("dvc", "repro", "-s", "train")
     (run,) = runs(workspace)
     assert curve(workspace, run) == list(range(1, LONG["train.epochs"] + 1))
+    # As it learns, it is heard, whenever it was stopped.
+    assert listed(workspace, run, "listen") == ["listen/epoch_15.wav", "listen/epoch_30.wav"]
+    said = run.data.tags["mlflow.note.content"]
+    assert said.startswith("Epoch 30 of 30\n\n**validation loss ")
+    assert "*Artifacts*, `listen`" in said
     assert not list(workspace.folder.glob(".dvc/tmp/soundloom/training/*"))
     # That they end with the bytes of one never killed, tests/training/test_fit.py shows.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from soundloom.training.files import Checkpoint, fingerprint_of
 from soundloom.training.progress import Progress
@@ -51,13 +52,34 @@ def test_what_is_written_is_read_until_it_is_dropped(folder: Path) -> None:
     assert checkpoint.read() is None
 
 
+def test_takes_are_kept_as_wav_beside_it_and_go_with_it(folder: Path) -> None:
+    checkpoint = Checkpoint("a")
+    assert checkpoint.takes() == []
+    wave = np.sin(np.arange(441)).astype(np.float32)
+    files = [
+        checkpoint.write_take(epoch, loudness * wave, 22_050)
+        for epoch, loudness in ((6, 0.5), (12, 3.0))
+    ]
+    checkpoint.writer(ARRAYS)(PROGRESS)
+    assert checkpoint.takes() == files
+    assert [file.name for file in files] == ["epoch_06.wav", "epoch_12.wav"]
+    for file, expected in zip(files, (0.5 * wave, wave / np.abs(wave).max()), strict=True):
+        samples, rate_hz = soundfile.read(file, dtype="float32")
+        assert rate_hz == 22_050
+        np.testing.assert_allclose(samples, expected, atol=1e-4)
+    checkpoint.drop()
+    assert list(folder.iterdir()) == []
+
+
 def test_another_training_s_is_not_taken_and_the_latest_few_are_kept(folder: Path) -> None:
     for number in range(10):
         other = Checkpoint(f"{number}")
         assert other.has_others() == (number > 0)
+        other.write_take(6, np.zeros(9), 22_050)
         other.writer(ARRAYS)(PROGRESS)
         os.utime(folder / f"{number}.npz", (number, number))
-    assert sorted(int(file.stem) for file in folder.iterdir()) == list(range(2, 10))
+    for left in (folder.glob("*.npz"), (file for file in folder.iterdir() if file.is_dir())):
+        assert sorted(int(file.stem) for file in left) == list(range(2, 10))
     assert Checkpoint("0").read() is None
     assert Checkpoint("9").read() is not None
 

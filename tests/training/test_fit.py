@@ -10,6 +10,7 @@ import pytest
 
 from small_models import (
     N_BINS,
+    RATE_HZ,
     batches,
     built,
     model_config,
@@ -21,7 +22,7 @@ from soundloom.common.errors import SoundloomError
 from soundloom.common.keras_setup import start_keras
 from soundloom.models.config import ModelConfig
 from soundloom.pairs.windows import Batches
-from soundloom.training.progress import Progress
+from soundloom.training.progress import OnProgress, Progress
 
 pytestmark = pytest.mark.slow
 
@@ -156,7 +157,7 @@ DROPOUT = {"backbone__dropout": 0.2, "density__dropout": 0.1}
     ],
     ids=["density", "lstm"],
 )
-def test_a_training_that_goes_on_ends_as_one_that_never_stopped(
+def test_a_training_that_goes_on_or_is_heard_ends_as_one_that_never_stopped(
     model: ModelConfig, changes: dict[str, Any], n_done: int
 ) -> None:
     from soundloom.models.registry import rebuild_model
@@ -172,15 +173,68 @@ def test_a_training_that_goes_on_ends_as_one_that_never_stopped(
     for progress in (steps[n_done - 1], steps[-1]):
         start_keras(1, threads=1)
         model_again = rebuild_model(model, N_BINS, small_codec().frames_per_second, arrays)
-        again, same_history = trained(model_again, config, vary=vary, before=progress)
+        takes: list[np.ndarray] = []
+        again, same_history = trained(
+            model_again,
+            config,
+            vary=vary,
+            before=progress,
+            on_progress=listening(model_again, takes),
+        )
         assert same_history == history
+        assert len(takes) == len(history) - len(progress.history)
+        assert {len(samples) for samples in takes} <= {round(0.5 * RATE_HZ)}
+        # With the same luck: what differs is what it learnt.
+        assert len({samples.tobytes() for samples in takes}) == len(takes)
         for one, other in zip(everything(whole), everything(again), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def listening(model: Any, takes: list[np.ndarray]) -> OnProgress:
+    """What adds half a second of the model in training to ``takes``."""
+    from soundloom.training.listen import loudest, take
+
+    held_out = batches("validation")
+    prompt = loudest(held_out)
+    return lambda _: takes.append(take(model, small_codec(), prompt, held_out, seconds=0.5))
 
 
 def everything(model: Any) -> list[np.ndarray]:
     """All that is saved of a model."""
     return [*model.network.get_weights(), *model.arrays().values()]
+
+
+@pytest.mark.parametrize(
+    ("val_losses", "baselines", "said"),
+    [
+        (
+            [1.0, 0.5], {"mean": 1.4, "last": 0.935},
+            "it predicts music that it was not trained on better than what learns nothing "
+            "(validation loss 0.5 against 0.935); the last of 2 epochs was the best, so more may "
+            "help",
+        ),
+        (
+            [0.5, 0.6], {"last": 0.4},
+            "it predicts music that it was not trained on no better than what learns nothing "
+            "(validation loss 0.5 against 0.4); epoch 1 of 2 was the best, so rather more music "
+            "than more epochs may help",
+        ),
+        (
+            [0.5], {},
+            "its validation loss is 0.5; the last of 1 epochs was the best, so more may help",
+        ),
+    ],
+)  # fmt: skip
+def test_it_says_in_words_how_good_it_is(
+    val_losses: list[float], baselines: dict[str, float], said: str
+) -> None:
+    from soundloom.training.fit import summarise
+
+    rows = [
+        {"epoch": epoch, "loss": 2.0, "val_loss": loss, "learning_rate": 1.0}
+        for epoch, loss in enumerate(val_losses, start=1)
+    ]
+    assert summarise(built("lstm"), rows, baselines)["in_words"] == said
 
 
 def test_only_a_model_worse_than_its_baselines_is_warned_of() -> None:

@@ -15,6 +15,7 @@ from page_server import environment
 from params import small_config, write_params
 from projects import wait_for
 from soundloom.common.errors import SoundloomError
+from soundloom.experiments.live_run import DESCRIPTION_TAG
 from soundloom.experiments.store import RunStore
 from soundloom.training.live import LiveReport
 from tracked import give_store
@@ -51,6 +52,17 @@ def wait_for_epochs(store: RunStore, n_epochs: int) -> None:
     wait_for(there, 120)
 
 
+def said(store: RunStore) -> str:
+    """Description of the one run there is, as soon as there is one."""
+    (run,) = store.client.search_runs([store.experiment_id])
+    wait_for(lambda: DESCRIPTION_TAG in tags_of(store, run.info.run_id), 120)
+    return tags_of(store, run.info.run_id)[DESCRIPTION_TAG]
+
+
+def tags_of(store: RunStore, run_id: str) -> dict[str, str]:
+    return dict(store.client.get_run(run_id).data.tags)
+
+
 def has_system_metrics(store: RunStore) -> bool:
     """Whether the one run there is holds MLflow's measurements of the machine."""
     (run,) = store.client.search_runs([store.experiment_id])
@@ -60,13 +72,24 @@ def has_system_metrics(store: RunStore) -> bool:
 def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.3")  # seconds
     store = RunStore(root, "soundloom")
+    take = root / "epoch_02.wav"
+    take.write_bytes(b"RIFF")
     with LiveReport() as live:
-        for number, row in enumerate(ROWS, start=1):
+        live.begin(9, {"last": 0.75}, before=ROWS[:1])
+        wait_for_epochs(store, 1)
+        assert said(store).startswith("Epoch 1 of 9\n\n**validation loss 0.5** (having learnt noth")
+        for number, row in enumerate(ROWS[1:], start=2):
             live.epoch(row)
             wait_for_epochs(store, number)
             assert statuses(store) == ["RUNNING"]
+            live.take(take)
+        wait_for(lambda: "*Artifacts*, `listen`" in said(store), 120)
+        assert said(store).startswith("Epoch 3 of 9, less than a minute left\n\n")
         wait_for(lambda: has_system_metrics(store), 120)
     (run,) = store.client.search_runs([store.experiment_id])
+    (heard,) = store.client.list_artifacts(run.info.run_id, "listen")
+    assert heard.path == "listen/epoch_02.wav"
+    assert said(store).startswith("Epoch 3 of 9\n\n")
     assert run.data.params["train.epochs"] == str(small_config().train.epochs)
     assert "mlflow.soundloom.history" in run.data.tags
 
@@ -78,7 +101,8 @@ def test_a_training_that_dies_leaves_a_killed_run(root: Path, how: signal.Signal
         "import signal, time; from soundloom.training.live import LiveReport\n"
         # Tests run in the background would pass on that interrupts are ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"with LiveReport() as live: live.epoch({json.dumps(ROWS[0])}); time.sleep(600)"
+        "with LiveReport() as live:\n"
+        f"    live.begin(3, {{}}); live.epoch({json.dumps(ROWS[0])}); time.sleep(600)"
     )
     training = subprocess.Popen(
         [sys.executable, "-c", script],
@@ -103,8 +127,10 @@ def test_a_broken_store_is_a_warning_and_training_goes_on(
     monkeypatch.setattr("soundloom.training.live._PATIENCE_SECONDS", 600)
     (root / "mlflow.db").write_bytes(b"this is no database, however long one reads it" * 100)
     with LiveReport() as live:
+        live.begin(3, {})
         for row in ROWS:
             live.epoch(row)
+        live.take(root / "epoch_03.wav")
     printed = capfd.readouterr().err.strip()
     assert printed.startswith("soundloom: warning: training is not shown live in MLflow (")
     assert "\n" not in printed
@@ -115,6 +141,7 @@ def test_a_training_that_fails_leaves_a_failed_run(root: Path) -> None:
 
     def fail() -> None:
         with LiveReport() as live:
+            live.begin(3, {})
             live.epoch(ROWS[0])
             raise SoundloomError("the loss became nan")
 

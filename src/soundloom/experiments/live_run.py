@@ -28,6 +28,8 @@ HIDDEN = "mlflow.soundloom"
 ATTEMPT_TAG = f"{HIDDEN}.attempt"
 WORKSPACE_TAG = f"{HIDDEN}.workspace"
 HISTORY_TAG = f"{HIDDEN}.history"
+# What MLflow shows as the description of a run.
+DESCRIPTION_TAG = "mlflow.note.content"
 _PROCESS_TAG = f"{HIDDEN}.process"
 # How often processor, memory, disk and network are measured while a model trains.
 _SYSTEM_SECONDS = 5
@@ -50,6 +52,14 @@ class LiveRun:
     def log_epoch(self, row: Mapping[str, float]) -> None:
         """Add one row of the history: ``epoch`` and the metrics of that epoch."""
         self._client.log_batch(self.run_id, metrics=epoch_metrics(row))
+
+    def describe(self, text: str) -> None:
+        """Say in Markdown where the training is; the variant's own description replaces it."""
+        self._client.set_tag(self.run_id, DESCRIPTION_TAG, text)
+
+    def log_take(self, file: str) -> None:
+        """Add a file to listen to, under its name in ``listen/``."""
+        self._client.log_artifact(self.run_id, file, "listen")
 
     def end(self, history: Sequence[Mapping[str, float]]) -> None:
         """Leave the run, trained to its end, for :meth:`RunStore.record` to complete."""

@@ -25,6 +25,7 @@ from soundloom.common.params import read_params
 from soundloom.common.paths import PARAMS_FILE
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
+    DESCRIPTION_TAG,
     HIDDEN,
     HISTORY_TAG,
     WORKSPACE_TAG,
@@ -50,8 +51,6 @@ from soundloom.experiments.summary import summary
 from soundloom.experiments.variant import Dataset, Description, Variant
 
 FINGERPRINT_TAG = f"{HIDDEN}.fingerprint"
-# What MLflow shows as the description of a run.
-_DESCRIPTION_TAG = "mlflow.note.content"
 _MAX_NAME_LENGTH = 250
 
 
@@ -303,7 +302,7 @@ class RunStore:
             tags = {
                 **variant.description.tags,  # which may be of a later commit than the training
                 **of_variant,
-                _DESCRIPTION_TAG: summary(variant, run_id),
+                DESCRIPTION_TAG: summary(variant, run_id),
                 **{f"{HIDDEN}.stage.{name}": hash_[:12] for name, hash_ in variant.stages.items()},
             }
             if variant.warning:

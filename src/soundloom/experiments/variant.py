@@ -100,6 +100,8 @@ class Variant:
     """Where it was made: the project's root, or one of DVC's temporary workspaces."""
     warning: str = ""
     """What its training warned of, if anything."""
+    in_words: str = ""
+    """How good its training says the model is."""
 
 
 def describe() -> Description:
@@ -135,6 +137,7 @@ def read_variant() -> Variant:
         stages={name: _sha256(stage) for name, stage in stages.items()},
         workspace=Path.cwd(),
         warning=metrics["train"].get("warning", ""),
+        in_words=metrics["train"].get("in_words", ""),
     )
 
 

@@ -94,6 +94,7 @@ _OF_PATTERNS = {
     "loss": "On training audio, in that epoch.",
     "val_loss": "On audio that was not trained on; to be read against baseline_val_loss.",
     "baseline_val_loss.*": "Validation loss of a predictor that learns nothing: to be beaten.",
+    "in_words": "The same as a sentence.",
     "n_parameters": "Numbers that were learnt.",
     # metrics/spectrogram.json.
     "n_clips": "Clips of the corpus.",

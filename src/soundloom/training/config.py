@@ -32,4 +32,5 @@ class TrainConfig(Section):
     patience: Annotated[int, Field(ge=1, le=10_000)]
     seed: Seed
     threads: Threads
+    listen_every: Annotated[int, Field(ge=0, le=10_000)]
     augment: AugmentConfig

@@ -2,7 +2,8 @@
 
 They lie where DVC tracks nothing, in the main repository: DVC removes a stage's outputs before it
 runs, and a temporary workspace goes with its training. Each is a file named by a fingerprint of all
-that the training is made of.
+that the training is made of. What the model made of a prompt while it trained lies beside, in a
+folder of that name: it cannot be made again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import wave
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +43,7 @@ class Checkpoint:
     def __init__(self, fingerprint: str):
         self._folder = main_root() / ".dvc" / "tmp" / "soundloom" / "training"
         self._file = self._folder / f"{fingerprint}.npz"
+        self._takes = self._file.with_suffix("")
 
     def has_others(self) -> bool:
         """Whether other trainings left theirs."""
@@ -78,10 +82,25 @@ class Checkpoint:
             os.fsync(file.fileno())
         for old in self._others()[_MOST - 1 :]:
             old.unlink(missing_ok=True)
+            shutil.rmtree(old.with_suffix(""), ignore_errors=True)
+
+    def write_take(self, epoch: int, samples: np.ndarray, sample_rate_hz: int) -> Path:
+        """Keep ``(n_samples,)`` of an epoch as WAV; what lies beyond full scale is scaled down."""
+        file = self._takes / f"epoch_{epoch:02d}.wav"
+        whole = samples / max(float(np.abs(samples).max()), 1.0)
+        with written_aside(file) as aside, wave.open(str(aside), "wb") as opened:
+            opened.setparams((1, 2, sample_rate_hz, 0, "NONE", ""))
+            opened.writeframes(np.rint(32_767 * whole).astype("<i2").tobytes())
+        return file
+
+    def takes(self) -> list[Path]:
+        """All that were kept, by name."""
+        return sorted(self._takes.glob("*.wav"))
 
     def drop(self) -> None:
-        """Remove the file: its training has ended."""
+        """Remove all of it: its training has ended."""
         self._file.unlink(missing_ok=True)
+        shutil.rmtree(self._takes, ignore_errors=True)
 
     def _others(self) -> list[Path]:
         """Checkpoints of other trainings, the latest first."""

@@ -87,6 +87,14 @@ def libraries() -> list[str]:
     return [backend, *(module.__version__ for module in modules)]
 
 
+def nothing_learnt(baselines: dict[str, float]) -> str:
+    """What the loss is to be measured by, for people, before training."""
+    if not baselines:
+        return "there is nothing to compare the validation loss with"
+    name = min(baselines, key=baselines.__getitem__)
+    return f"val_loss of what learns nothing: {baselines[name]:.3g} ({name}); lower is learnt"
+
+
 def best_epoch(history: list[Row]) -> Row:
     """The row with the lowest validation loss, the first of equals."""
     return min(history, key=lambda row: row["val_loss"])
@@ -263,7 +271,8 @@ class _Checkpoints(keras.callbacks.Callback):
 def summarise(model: FrameModel, history: list[Row], baselines: dict[str, float]) -> dict[str, Any]:
     """The numbers of a training worth comparing, in JSON types.
 
-    With a ``warning``, for people, where the best validation loss is above a baseline.
+    For people, what they say ``in_words``, and a ``warning`` where the best validation loss is
+    above a baseline.
     """
     best = best_epoch(history)
     warning = _warning(best["val_loss"], baselines)
@@ -274,8 +283,30 @@ def summarise(model: FrameModel, history: list[Row], baselines: dict[str, float]
         "val_loss": best["val_loss"],
         "baseline_val_loss": baselines,
         "n_parameters": model.network.count_params(),
+        "in_words": _in_words(best, len(history), baselines),
         **({"warning": warning} if warning else {}),
     }
+
+
+def _in_words(best: Row, n_epochs: int, baselines: dict[str, float]) -> str:
+    """How good a model is at what it was trained for, and whether more epochs would help."""
+    loss, nothing = best["val_loss"], min(baselines.values(), default=None)
+    if nothing is None:
+        verdict = f"its validation loss is {loss:.3g}"
+    else:
+        how = "better" if loss < nothing else "no better"
+        verdict = (
+            f"it predicts music that it was not trained on {how} than what learns nothing "
+            f"(validation loss {loss:.3g} against {nothing:.3g})"
+        )
+    if best["epoch"] == n_epochs:
+        outlook = f"the last of {n_epochs} epochs was the best, so more may help"
+    else:
+        outlook = (
+            f"epoch {best['epoch']} of {n_epochs} was the best, so rather more music than more "
+            "epochs may help"
+        )
+    return f"{verdict}; {outlook}"
 
 
 def _warning(val_loss: float, baselines: dict[str, float]) -> str | None:

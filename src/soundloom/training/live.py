@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ _PATIENCE_SECONDS = 30
 
 
 class LiveReport:
-    """A context whose :meth:`epoch` sends rows to ``soundloom.experiments.recorder``.
+    """A context that sends what comes of a training to ``soundloom.experiments.recorder``.
 
     It never raises. Leaving the context by an error leaves a run that is marked as failed; being
     interrupted or killed in it, one that is marked as killed.
@@ -38,9 +39,33 @@ class LiveReport:
         )
         return self
 
+    def begin(
+        self,
+        n_epochs: int,
+        baselines: Mapping[str, float],
+        before: Iterable[Mapping[str, float]] = (),
+    ) -> None:
+        """Say how long it is to be, what those lose who learn nothing, and the epochs ``before``.
+
+        Time is measured from here on.
+        """
+        self._send({"epochs": n_epochs, "baselines": dict(baselines)})
+        self._n_epochs, self._n_before = n_epochs, 0
+        for row in before:
+            self._send({"row": dict(row)})
+            self._n_before += 1
+        self._began = time.monotonic()
+
     def epoch(self, row: Mapping[str, float]) -> None:
         """Send one row of the history: ``epoch`` and the metrics of that epoch."""
-        self._send({"row": dict(row)})
+        n_now = row["epoch"] - self._n_before
+        an_epoch = (time.monotonic() - self._began) / n_now
+        left = an_epoch * (self._n_epochs - row["epoch"])
+        self._send({"row": dict(row), "seconds_left": left})
+
+    def take(self, file: Path) -> None:
+        """Send where a file to listen to lies; it is to stay until the context is left."""
+        self._send({"take": str(file)})
 
     def __exit__(
         self,
