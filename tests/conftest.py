@@ -31,6 +31,8 @@ SLOWEST = (
     "test_interrupted.py",
     "test_restore.py",
     "test_experiments.py",
+    "test_killed.py",
+    "test_comparison.py",
 )
 
 
