@@ -12,11 +12,16 @@ import joblib
 import pytest
 import yaml
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from params import small_config, small_params
 from projects import Project
 from recordings import write_odd_recordings
 from soundloom.config import Config
+
+# However busy the machine is, what a test says of the code is the same.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # Under `nohup` it is ignored, also by what tests start to see it end by this.
 if hasattr(signal, "SIGHUP"):
@@ -31,6 +36,8 @@ SLOWEST = (
     "test_interrupted.py",
     "test_restore.py",
     "test_experiments.py",
+    "test_killed.py",
+    "test_comparison.py",
 )
 
 

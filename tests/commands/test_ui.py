@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from page_server import answered, end, environment, family, printed_address, served
+from page_server import answered, end, family, printed_address, served
 from params import write_params
 from projects import ODD_NAME
 from soundloom.commands.main import main
@@ -29,6 +28,12 @@ waiting = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"
 port = int(sys.argv[sys.argv.index("--port") + 1])
 listening = socket.create_server(("127.0.0.1", port))
 time.sleep(600)
+"""
+# The same, until somebody connects.
+VISITED_STUB = """\
+import socket, sys
+port = int(sys.argv[sys.argv.index("--port") + 1])
+socket.create_server(("127.0.0.1", port)).accept()
 """
 
 
@@ -116,7 +121,6 @@ def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
         assert end(process, signal.SIGTERM) == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "allowed"),
     [
@@ -126,40 +130,35 @@ def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
     ],
 )
 def test_it_answers_to_the_names_it_was_asked_to(
-    folder: Path, options: tuple[str, ...], allowed: str | None
+    folder: Path,
+    options: tuple[str, ...],
+    allowed: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """By what MLflow is asked for; a free port is found for 0, and printed."""
-    (folder / "stub.py").write_text(STUB, encoding="utf-8")
+    (folder / "stub.py").write_text(VISITED_STUB, encoding="utf-8")
     noted = 'echo "$@" > asked; echo "$MLFLOW_BACKEND_STORE_URI" > store'
     server = write_server(folder, f'{noted}; exec "{sys.executable}" stub.py "$@"')
-    program = (
-        "import sys; from soundloom.commands.main import main\n"
-        f"sys.executable = {str(server)!r}; main(['ui', '--port', '0', *sys.argv[1:]])"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, *options],
-        cwd=folder, env=environment(), start_new_session=True, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        printed = printed_address(process)
-        asked = (folder / "asked").read_text(encoding="utf-8").split()
-        port = asked[asked.index("--port") + 1]
-        assert int(port) > 0
-        # All users of the machine may read arguments: a password has no place among them.
-        assert "mlflow.db" not in " ".join(asked)
-        assert (folder / "store").read_text(encoding="utf-8").endswith("/mlflow.db\n")
-        shown = socket.gethostname() if options else "127.0.0.1"
-        assert f"http://{shown}:{port}/" in printed
-        if allowed is None:
-            assert "--allowed-hosts" not in asked
-        else:
-            names = asked[asked.index("--allowed-hosts") + 1].split(",")
-            expected = allowed.replace("THIS-MACHINE", f"{socket.gethostname()}:{port}")
-            assert expected in names
-            assert "*" not in names
-    finally:
-        end(process, signal.SIGTERM)
+    monkeypatch.setattr(sys, "executable", os.fspath(server))
+    with pytest.raises(SystemExit):  # once it is visited, and its address printed, it ends
+        main(["ui", "--port", "0", *options])
+    printed = capsys.readouterr().out
+    asked = (folder / "asked").read_text(encoding="utf-8").split()
+    port = asked[asked.index("--port") + 1]
+    assert int(port) > 0
+    # All users of the machine may read arguments: a password has no place among them.
+    assert "mlflow.db" not in " ".join(asked)
+    assert (folder / "store").read_text(encoding="utf-8").endswith("/mlflow.db\n")
+    shown = socket.gethostname() if options else "127.0.0.1"
+    assert f"http://{shown}:{port}/" in printed
+    if allowed is None:
+        assert "--allowed-hosts" not in asked
+    else:
+        names = asked[asked.index("--allowed-hosts") + 1].split(",")
+        expected = allowed.replace("THIS-MACHINE", f"{socket.gethostname()}:{port}")
+        assert expected in names
+        assert "*" not in names
 
 
 def test_a_server_that_ends_by_itself_is_an_error(

@@ -128,52 +128,59 @@ def test_the_variant_is_one_mlflow_run(built: Project) -> None:
     assert [model.status for model in store.models(run)] == ["READY"]
 
 
-# Both in one process, of which most is Keras's start.
+CHAMPION = "models:/soundloom@champion"
+PROMPT = "data/generated/prompts/prompt_00.wav"
+SURROUND = "float 5.1 surround.wav"
+# All in one process, of which most is Keras's start.
 COMMANDS = """
+import sys
 from soundloom.commands.main import main
-for words in {commands!r}:
-    main(words)
+surround, run_id = sys.argv[1:]
+any_recording = ["generate", "--prompt", surround, "--prompt-seconds", "1", "--seconds", "2.5"]
+any_recording += ["--sample-rate-hz", "32000", "--channels", "2", "--seed", "5"]
+held_out = ["generate", "--prompt", "{prompt}", "--seconds", "2", "--seed", "5"]
+main([*any_recording, "--out", "new/alone.wav"])
+main([*any_recording, "--joined", "--out", "new/joined.flac"])
+main(["promote", run_id])
+main([*held_out, "--out", "new/own.wav"])
+main([*held_out, "--model", "{champion}", "--out", "new/champion.wav"])
 """
 
 
-def test_the_command_continues_any_recording(built: Project, odd_recordings: Path) -> None:
-    prompt = odd_recordings / "float 5.1 surround.wav"
-    command = ("generate", "--prompt", str(prompt), "--prompt-seconds", "1")
-    options = ("--seconds", "2.5", "--sample-rate-hz", "32000", "--channels", "2", "--seed", "5")
-    commands = [
-        (*command, *options, "--out", "new/alone.wav"),
-        (*command, *options, "--joined", "--out", "new/joined.flac"),
-    ]
-    printed = built.run(sys.executable, "-c", COMMANDS.format(commands=commands))
+@pytest.fixture(scope="module")
+def commanded(first_build: Project, odd_recordings: Path) -> Iterator[tuple[str, Path]]:
+    """What the commands printed, and the folder they wrote to."""
+    program = COMMANDS.format(prompt=PROMPT, champion=CHAMPION)
+    (run,) = runs(first_build)
+    surround = odd_recordings / SURROUND
+    command = (sys.executable, "-c", program, str(surround), run.info.run_id)
+    yield first_build.run(*command), first_build.folder / "new"
+    shutil.rmtree(first_build.folder / "new")
+
+
+def test_the_command_continues_any_recording(commanded: tuple[str, Path]) -> None:
+    printed, new = commanded
     assert "new/alone.wav: 2.50 s" in printed
-    info = soundfile.info(built.folder / "new/alone.wav")
+    info = soundfile.info(new / "alone.wav")
     assert (info.frames, info.samplerate, info.channels) == (80_000, 32_000, 2)
     # The second is the same, but for the prompt before it and where the two are blended.
-    alone, _ = soundfile.read(built.folder / "new/alone.wav")
-    joined, _ = soundfile.read(built.folder / "new/joined.flac")
+    alone, _ = soundfile.read(new / "alone.wav")
+    joined, _ = soundfile.read(new / "joined.flac")
     assert len(joined) / 32_000 == pytest.approx(3.47, abs=0.01)
     np.testing.assert_allclose(joined[-48_000:], alone[-48_000:], atol=2**-15)  # as rounded
-    shutil.rmtree(built.folder / "new")
 
 
-def test_the_champion_is_served_and_generates_as_the_run_itself_does(built: Project) -> None:
-    (run_id,) = (run.info.run_id for run in runs(built))
-    champion = "models:/soundloom@champion"
-    prompt = "data/generated/prompts/prompt_00.wav"
-    command = ("generate", "--prompt", prompt, "--seconds", "2", "--seed", "5")
-    commands = [
-        ("promote", run_id),
-        (*command, "--out", "new/own.wav"),
-        (*command, "--model", champion, "--out", "new/champion.wav"),
-    ]
-    printed = built.run(sys.executable, "-c", COMMANDS.format(commands=commands))
-    assert f"{champion} is now the model of run {run_id}" in printed
-    own = (built.folder / "new/own.wav").read_bytes()
-    assert (built.folder / "new/champion.wav").read_bytes() == own
-    shutil.rmtree(built.folder / "new")
+def test_the_champion_is_served_and_generates_as_the_run_itself_does(
+    built: Project, commanded: tuple[str, Path]
+) -> None:
+    printed, new = commanded
+    (run,) = runs(built)
+    assert f"{CHAMPION} is now the model of run {run.info.run_id}" in printed
+    own = (new / "own.wav").read_bytes()
+    assert (new / "champion.wav").read_bytes() == own
 
-    audio = base64.b64encode((built.folder / prompt).read_bytes()).decode()
-    with model_served(built, champion) as ask:
+    audio = base64.b64encode((built.folder / PROMPT).read_bytes()).decode()
+    with model_served(built, CHAMPION) as ask:
         answer = ask({"seconds": 2.0, "seed": 5}, audio)
         assert base64.b64decode(answer["predictions"][0]["wav"]) == own
         refused = ask({"seconds": -1.0}, audio)
