@@ -22,7 +22,7 @@ columns:
 
 def compare_recipe(project: Project) -> str:
     """The command that `make compare` runs, once an environment is there."""
-    printed = project.run("make", "--dry-run", "compare")
+    printed = project.run("make", "--no-print-directory", "--dry-run", "compare")
     return printed[printed.index("dvc exp show") :]
 
 

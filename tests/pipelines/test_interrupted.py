@@ -17,7 +17,7 @@ from projects import Project, wait_for
 from tracked import curve, listed, only_run, runs
 
 # Long enough to interrupt, however little it learns.
-LONG = {"train.epochs": 30, "train.patience": 30}
+LONG = {"train.epochs": 90, "train.patience": 90}
 
 
 def start(workspace: Project, *command: str) -> subprocess.Popen[str]:
@@ -45,7 +45,7 @@ def training_is_seen(workspace: Project) -> bool:
 
 def test_interrupted_killed_and_tried_again_it_goes_on_and_is_one_run(workspace: Project) -> None:
     before = outputs(workspace)
-    workspace.change({**LONG, "train.listen_every": 15})
+    workspace.change({**LONG, "train.listen_every": 45})
     for how in (signal.SIGINT, signal.SIGTERM):  # SIGKILL: tests/pipelines/test_killed.py
         printed = end_training(workspace, how)
         assert "soundloom: interrupted; nothing half-written was kept" in printed.splitlines()
@@ -58,9 +58,9 @@ def test_interrupted_killed_and_tried_again_it_goes_on_and_is_one_run(workspace:
     (run,) = runs(workspace)
     assert curve(workspace, run) == list(range(1, LONG["train.epochs"] + 1))
     # As it learns, it is heard, whenever it was stopped.
-    assert listed(workspace, run, "listen") == ["listen/epoch_15.wav", "listen/epoch_30.wav"]
+    assert listed(workspace, run, "listen") == ["listen/epoch_45.wav", "listen/epoch_90.wav"]
     said = run.data.tags["mlflow.note.content"]
-    assert said.startswith("Epoch 30 of 30\n\n**validation loss ")
+    assert said.startswith("Epoch 90 of 90\n\n**validation loss ")
     assert "*Artifacts*, `listen`" in said
     assert not list(workspace.folder.glob(".dvc/tmp/soundloom/training/*"))
     # That they end with the bytes of one never killed, tests/training/test_fit.py shows.
@@ -116,10 +116,10 @@ def test_a_store_that_turns_read_only_midway_loses_nothing(workspace: Project) -
     assert workspace.repro() == ["track"]
     assert json.loads(receipt.read_text())["recorded"] is True
     found = {run.data.params["train.epochs"]: run for run in runs(workspace)}
-    assert set(found) == {"2", "30"}
+    assert set(found) == {"2", "90"}
     assert len(runs(workspace)) == 2
     assert {run.info.status for run in found.values()} == {"FINISHED"}
-    assert curve(workspace, found["30"]) == list(range(1, 31))
+    assert curve(workspace, found["90"]) == list(range(1, 91))
     workspace.run("soundloom", "track", "--waiting")
     assert len(runs(workspace)) == 2
 
