@@ -70,7 +70,8 @@ def table(base: str, head: str, what: str) -> list[str]:
     """The table of `dvc params diff` or `dvc metrics diff`, by lines; none if nothing differs."""
     text = command("dvc", what, "diff", base, head, "--md").replace(base, base[:7])
     lines = text.replace(head, head[:7]).strip().splitlines()
-    return lines if len(lines) > 2 else []
+    # DVC pads every cell to the widest of its column, which may be a sentence.
+    return [f"| {' | '.join(cells(line))} |" for line in lines] if len(lines) > 2 else []
 
 
 def numbers(base: str, head: str) -> Iterator[str]:
@@ -94,7 +95,8 @@ def numbers(base: str, head: str) -> Iterator[str]:
 
 def cells(row: str) -> list[str]:
     """What stands in a row of a Markdown table."""
-    return [cell.strip() for cell in row.strip("|").split("|")]
+    found = [cell.strip() for cell in row.strip("|").split("|")]
+    return ["---" if set(cell) == {"-"} else cell for cell in found]
 
 
 def draw_losses(base: str, head: str, path: Path) -> None:

@@ -50,7 +50,8 @@ def write_variant(folder: Path, temperature: float, fad: float, made: bytes) -> 
     """What a commit of the pipeline holds, but for most of it."""
     write_text(folder / "params.yaml", f"generate:\n  temperature: {temperature}\n")
     write_json(folder / "metrics/evaluate.json", {"fad": fad, "truth": {"tempo": 0.5}, "x": fad})
-    write_json(folder / "metrics/train.json", {"val_loss": fad / 100})
+    in_words = f"it learns {fad} " * 20
+    write_json(folder / "metrics/train.json", {"val_loss": fad / 100, "in_words": in_words})
     write_text(
         folder / "metrics/history.csv", f"epoch,loss,val_loss\n1,0.5,0.6\n2,0.4,{fad / 100}\n"
     )
@@ -96,7 +97,7 @@ def test_a_comment_of_two_commits(project: Project, tmp_path: Path) -> None:
     shown, folded = text.split("<details>")
     assert re.search(r"evaluate.json\s*\| fad\s*\| 20.0\s*\| 18.0\s*\| -2.0 ", shown)
     assert re.search(r"train.json\s*\| val_loss\s*\| 0.2\s*\| 0.18 ", shown)
-    assert "1 other numbers differ" in folded
+    assert "2 other numbers differ" in folded
     assert re.search(r"evaluate.json\s*\| x ", folded)
     assert "truth.tempo" not in text
     pictures = re.findall(r"!\[.*?\]\((.+?)\)", text)
@@ -124,6 +125,14 @@ def test_spectrograms_that_are_the_same_or_nowhere(
     assert same.endswith("its spectrograms are, byte for byte.")
     assert nowhere.endswith(": `dvc push` them.")
     assert [file.name for file in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_long_text_makes_no_row_but_its_own_wider(project: Project, tmp_path: Path) -> None:
+    script = str(REPOSITORY / ".ci/comment.py")
+    project.run(sys.executable, script, "main", "now", str(tmp_path))
+    rows = [line for line in (tmp_path / "comment.md").read_text().splitlines() if line[:1] == "|"]
+    assert sum(len(row) > 120 for row in rows) == 1
+    assert any("it learns" in row for row in rows)
 
 
 def test_no_rows_are_said_in_words(comment: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
