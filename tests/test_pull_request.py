@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import pytest
 
 from params import REPOSITORY
 from projects import Project
+from scripts import load_script
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import write_json, write_text
 from soundloom.common.params import read_params
@@ -38,12 +38,7 @@ PICTURES = "data/generated/spectrograms"
 @pytest.fixture(scope="module")
 def comment() -> ModuleType:
     """The script, as a module."""
-    spec = importlib.util.spec_from_file_location("comment", REPOSITORY / ".ci/comment.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(".ci/comment.py")
 
 
 def write_variant(folder: Path, temperature: float, fad: float, made: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ import pytest
 
 from params import REPOSITORY
 from projects import Project
+from scripts import load_script
 from soundloom.common.io import write_json, write_text
 
 PIPELINE = """\
@@ -29,12 +29,7 @@ LOCK = "stages: {{same: {{outs: [{{path: same.txt, md5: {md5}}}]}}}}\n"
 @pytest.fixture(scope="module")
 def verify() -> ModuleType:
     """The script, as a module."""
-    spec = importlib.util.spec_from_file_location("verify", REPOSITORY / "bench/verify.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("bench/verify.py")
 
 
 def test_what_differs_is_named_with_both_values(verify: ModuleType, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from page_server import end, family, printed_address, served
+from page_server import end, listened_to, printed_address, served
 from params import write_params
 from soundloom.commands.main import main
 
@@ -25,13 +25,7 @@ def test_the_page_is_served_to_this_machine_alone_and_ends_with_ctrl_c(project: 
         assert printed_address(process) == f"Demo: http://127.0.0.1:{port}/  (Ctrl+C ends it)\n"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as reply:
             assert b"<title>soundloom: takes</title>" in reply.read()
-        listening = {
-            connection.laddr.ip
-            for member in family(process)
-            for connection in member.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN
-        }
-        assert listening == {"127.0.0.1"}
+        assert listened_to(process) == {"127.0.0.1"}
         loaded = {Path(entry.path).name for entry in psutil.Process(process.pid).memory_maps()}
         assert not {name for name in loaded if "tensorflow" in name}, "before there is a riff"
         assert end(process, signal.SIGINT) == ""

@@ -9,10 +9,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import psutil
 import pytest
 
-from page_server import answered, end, family, printed_address, served
+from page_server import answered, end, family, listened_to, printed_address, served
 from params import write_params
 from projects import ODD_NAME
 from soundloom.commands.main import main
@@ -97,13 +96,7 @@ def test_the_page_serves_this_machine_alone_and_ends_with_ctrl_c(
         assert remote.experiment_id == store.experiment_id
         assert remote.client.get_run(run_id).info.run_id == run_id
 
-        listening = {
-            connection.laddr.ip
-            for member in family(process)
-            for connection in member.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN
-        }
-        assert listening == {"127.0.0.1"}
+        assert listened_to(process) == {"127.0.0.1"}
         assert "Traceback" not in end(process, signal.SIGINT)
 
 

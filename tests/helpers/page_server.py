@@ -83,6 +83,16 @@ def family(process: subprocess.Popen[Any]) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
+def listened_to(process: subprocess.Popen[Any]) -> set[str]:
+    """The addresses that the process and its descendants answer at."""
+    return {
+        connection.laddr.ip
+        for member in family(process)
+        for connection in member.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
 def end(process: subprocess.Popen[str], sign: signal.Signals) -> str:
     """Send a signal to the command alone; all its processes must end. Returns its errors."""
     members = family(process)

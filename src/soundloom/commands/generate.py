@@ -92,11 +92,9 @@ def _generator(model: str) -> Iterator[Path]:
     if not model.startswith(("models:/", "runs:/")):
         yield Path(model)
         return
-    from soundloom.common.paths import main_root
-    from soundloom.experiments.config import TrackConfig
     from soundloom.experiments.registry import fetch_generator
     from soundloom.experiments.store import RunStore
 
-    store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+    store = RunStore.of_project(create=False)
     with tempfile.TemporaryDirectory() as name:
         yield fetch_generator(store, model, Path(name))

@@ -14,11 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Promote it and print the address it now has."""
-    from soundloom.common.paths import main_root
-    from soundloom.experiments.config import TrackConfig
     from soundloom.experiments.registry import promote
     from soundloom.experiments.store import RunStore
 
-    store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+    store = RunStore.of_project(create=False)
     address = promote(store, arguments.run_id)
     print(f"{address} is now the model of run {arguments.run_id}; `soundloom generate --model` it")

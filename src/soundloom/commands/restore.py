@@ -17,10 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Restore the variant into the working directory and print what was done."""
-    from soundloom.common.paths import main_root
-    from soundloom.experiments.config import TrackConfig
     from soundloom.experiments.restore import restore
     from soundloom.experiments.store import RunStore
 
-    store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+    store = RunStore.of_project(create=False)
     print(restore(store, arguments.run_id, rebuild=arguments.rebuild))

@@ -19,16 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Run what has not run yet and print the table."""
     from soundloom.common.io import write_text
-    from soundloom.common.paths import main_root
     from soundloom.experiments import study as studies
-    from soundloom.experiments.config import TrackConfig
     from soundloom.experiments.store import RunStore
 
     # First: what is wrong with these should not come out after the variants ran.
     if arguments.out:
         check_writable(arguments.out, "--out")
     study = studies.read_study(arguments.study)
-    store = RunStore(main_root(), TrackConfig.load().experiment)
+    store = RunStore.of_project()
     studies.run(study)
     text = studies.table(study, studies.read_rows(study, store))
     print(text)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import GENERATOR_FOLDER, main_root
-from soundloom.experiments.config import TrackConfig
+from soundloom.common.paths import GENERATOR_FOLDER
 from soundloom.experiments.registry import fetch_generator
 from soundloom.experiments.store import RunStore
 
@@ -42,4 +41,4 @@ class Models:
 
 
 def _store() -> RunStore:
-    return RunStore(main_root(), TrackConfig.load().experiment, create=False)
+    return RunStore.of_project(create=False)

@@ -16,8 +16,7 @@ from pathlib import Path
 from soundloom.common.errors import INTERRUPTED, SoundloomError, run_or_exit
 from soundloom.common.io import written_aside
 from soundloom.common.params import read_params
-from soundloom.common.paths import METRICS_FOLDER, PIPELINE_FILE, main_root
-from soundloom.experiments.config import TrackConfig
+from soundloom.common.paths import METRICS_FOLDER, PIPELINE_FILE
 from soundloom.experiments.repository import ask_git, command
 from soundloom.experiments.restore import is_cached
 from soundloom.experiments.store import RunStore
@@ -66,7 +65,7 @@ def end_run(stage: str, status: int) -> None:
         stages = list(read_params(PIPELINE_FILE)["stages"])
         if stages.index(stage) <= stages.index("train"):
             return
-        store = RunStore(main_root(), TrackConfig.load().experiment, create=False)
+        store = RunStore.of_project(create=False)
         store.end_trained("KILLED" if status == INTERRUPTED else "FAILED")
 
 

@@ -15,8 +15,6 @@ import sys
 from collections.abc import Iterable
 
 from soundloom.common.errors import ENDING, first_line, warn
-from soundloom.common.paths import main_root
-from soundloom.experiments.config import TrackConfig
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.summary import live_summary
 from soundloom.experiments.variant import describe
@@ -24,7 +22,7 @@ from soundloom.experiments.variant import describe
 
 def record(lines: Iterable[str]) -> None:
     """Follow one training to its end."""
-    run = RunStore(main_root(), TrackConfig.load().experiment).start_live(describe())
+    run = RunStore.of_project().start_live(describe())
     n_epochs, heard, ended = 0, False, "killed"
     baselines: dict[str, float] = {}
     history: list[dict[str, float]] = []

@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from filelock import FileLock
 
 from soundloom.common.errors import SoundloomError, first_line, without_credentials
 from soundloom.common.params import read_params
-from soundloom.common.paths import PARAMS_FILE
+from soundloom.common.paths import PARAMS_FILE, main_root
+from soundloom.experiments.config import TrackConfig
 from soundloom.experiments.live_run import (
     ATTEMPT_TAG,
     DESCRIPTION_TAG,
@@ -115,6 +116,11 @@ class RunStore:
         if found is not None and database:
             _check_place(found, None if named else root)
 
+    @classmethod
+    def of_project(cls, *, create: bool = True) -> Self:
+        """The store of the project that is worked in, with the experiment its params.yaml names."""
+        return cls(main_root(), TrackConfig.load().experiment, create=create)
+
     def find(self, fingerprint: str) -> str | None:
         """Id of the finished run of a variant, or None."""
         found = self._ids({FINGERPRINT_TAG: fingerprint}, "= 'FINISHED'")
@@ -122,22 +128,20 @@ class RunStore:
 
     def find_latest(self, params: Mapping[str, str]) -> FinishedRun | None:
         """The latest finished run with all of ``params``, or None."""
-        runs = self.client.search_runs(
-            [self.experiment_id], "attributes.status = 'FINISHED'", max_results=50_000
-        )
-        for run in runs:  # the latest first
+        for run in self._finished():
             if params.items() <= run.data.params.items():
                 return FinishedRun(run.info.run_id, run.data.metrics)
         return None
 
     def names(self) -> dict[str, str]:
         """Name of every finished variant's run by its id, the latest first."""
-        runs = self.client.search_runs(
-            [self.experiment_id], "attributes.status = 'FINISHED'", max_results=50_000
-        )
-        return {
-            run.info.run_id: run.info.run_name for run in runs if FINGERPRINT_TAG in run.data.tags
-        }
+        variants = (run for run in self._finished() if FINGERPRINT_TAG in run.data.tags)
+        return {run.info.run_id: run.info.run_name for run in variants}
+
+    def _finished(self) -> list[Any]:
+        """All finished runs, the latest first."""
+        status = "attributes.status = 'FINISHED'"
+        return list(self.client.search_runs([self.experiment_id], status, max_results=50_000))
 
     def name(self, run_id: str) -> str:
         """The run's name: that of the first experiment that made its variant."""
