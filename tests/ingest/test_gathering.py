@@ -16,6 +16,7 @@ import soundfile
 from recordings import encoded, music, write_recording
 from soundloom.audio.containers import Tags
 from soundloom.audio.files import Decoded, decode_file
+from soundloom.audio.samples import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
 from soundloom.corpus.files import read_manifest, write_manifest
@@ -36,17 +37,19 @@ def dataset(config: Config) -> DatasetConfig:
     return config.dataset.model_copy(update=changes)
 
 
-def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> Decoded:
+def load(
+    samples: np.ndarray, delay_seconds: float, sample_rate_hz: int, channels: int = 1
+) -> Decoded:
     assert sample_rate_hz == RATE_HZ
     time.sleep(delay_seconds)
-    return Decoded(samples)
+    return Decoded(in_channels(samples, channels))
 
 
-def load_tagged(samples: np.ndarray, tags: Tags, sample_rate_hz: int) -> Decoded:
+def load_tagged(samples: np.ndarray, tags: Tags, sample_rate_hz: int, channels: int = 1) -> Decoded:
     return Decoded(samples, tags=tags)
 
 
-def refuse(sample_rate_hz: int) -> Decoded:
+def refuse(sample_rate_hz: int, channels: int = 1) -> Decoded:
     raise UnusableAudio("/somewhere/else.wav", "scratched")
 
 
