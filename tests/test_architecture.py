@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "audio": ["common"],
     "corpus": ["common"],
     "band": ["common"],
-    "spectral": ["common", "audio", "corpus"],
+    "spectral": ["common", "corpus"],
     "figures": ["common", "spectral"],
     "ingest": ["common", "audio", "corpus", "band"],
     "explore": ["common", "audio"],

@@ -9,7 +9,7 @@ import yaml
 
 from params import write_params
 from soundloom.audio.files import write_audio
-from soundloom.audio.samples import in_channels
+from soundloom.common.channels import in_channels
 from soundloom.common.io import write_json, write_text
 from soundloom.corpus.files import write_manifest
 from soundloom.corpus.manifest import Clip, Manifest, Rejected

@@ -50,7 +50,8 @@ def test_of_mono_the_side_is_silent(spectrogram: SpectrogramConfig) -> None:
     image = stereo_image(stereo(samples, samples), spectrogram, RATE_HZ)
     assert image.shape == (1 + len(samples) // spectrogram.hop_samples, N_VALUES)
     pan, width = np.split(image, 2, axis=1)
-    assert (pan == 0.5).all() and (width == 0.0).all()
+    assert (pan == 0.5).all()
+    assert (width == 0.0).all()
     spreaded = spread(samples, image, spectrogram, RATE_HZ)
     assert np.array_equal(spreaded, stereo(samples, samples))
 
@@ -58,7 +59,8 @@ def test_of_mono_the_side_is_silent(spectrogram: SpectrogramConfig) -> None:
 def test_silence_has_no_place(spectrogram: SpectrogramConfig) -> None:
     quiet = 1e-6 * stereo(noise(1), noise(2))
     pan, width = np.split(stereo_image(quiet, spectrogram, RATE_HZ), 2, axis=1)
-    assert np.abs(pan - 0.5).max() < 0.01 and width.max() < 0.1
+    assert np.abs(pan - 0.5).max() < 0.01
+    assert width.max() < 0.1
 
 
 def test_hard_panned_tones_come_back_on_their_sides(spectrogram: SpectrogramConfig) -> None:

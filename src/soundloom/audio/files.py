@@ -26,7 +26,8 @@ from soundloom.audio.containers import (
     read_tags,
 )
 from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
-from soundloom.audio.samples import in_channels, n_channels, resample, within_full_scale
+from soundloom.audio.samples import resample, within_full_scale
+from soundloom.common.channels import in_channels, n_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
 from soundloom.common.user_files import why_no_file

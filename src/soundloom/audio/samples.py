@@ -1,4 +1,4 @@
-"""Arithmetic on samples, ``(n_samples,)`` or ``(n_samples, 2)``: channels, rate, level, silence."""
+"""Arithmetic on samples, ``(n_samples,)`` or ``(n_samples, 2)``: rate, level, silence."""
 
 from __future__ import annotations
 
@@ -13,21 +13,6 @@ SILENCE_PEAK = 1e-3
 # How far to either side of a peak a limiter's gain is lowered. No shorter than the half period of
 # a low bass tone, whose shape it would bend.
 _LIMITER_SECONDS = 0.05
-
-
-def n_channels(samples: np.ndarray) -> int:
-    """1 of ``(n_samples,)``, 2 of ``(n_samples, 2)``."""
-    return 1 if samples.ndim == 1 else samples.shape[1]
-
-
-def in_channels(samples: np.ndarray, channels: int) -> np.ndarray:
-    """``(n_samples,)`` for 1, ``(n_samples, 2)`` for 2, from either.
-
-    Of stereo the mean of both channels, of mono the same on both sides.
-    """
-    if n_channels(samples) == channels:
-        return samples
-    return samples.mean(axis=1) if channels == 1 else np.stack([samples, samples], axis=1)
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from soundloom.audio.files import Decoded, write_audio
-from soundloom.audio.samples import in_channels, is_silent
+from soundloom.audio.samples import is_silent
+from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
 from soundloom.ingest.clips import audible_slices, beginnings, originals

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
-from soundloom.audio.samples import in_channels
+from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError
 from soundloom.spectral.config import CodecDocument, SpectrogramConfig
 from soundloom.spectral.spectrogram import AMPLITUDE_FLOOR, analyse, bin_frequencies_hz, synthesise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soundloom.audio.samples import in_channels
+from soundloom.common.channels import in_channels
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.spectrogram import analyse, stft_amplitude
 from soundloom.spectral.stereo import stereo_image

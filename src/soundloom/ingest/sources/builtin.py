@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from soundloom.audio.files import Decoded
-from soundloom.audio.samples import in_channels
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
+from soundloom.common.channels import in_channels
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 
