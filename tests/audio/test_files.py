@@ -437,10 +437,12 @@ def test_both_sides_are_turned_down_together_and_heard_alike() -> None:
 
 
 def test_stereo_that_is_written_is_read_back(tmp_path: Path) -> None:
-    samples = np.stack([A, B], axis=1)
-    write_audio(tmp_path / "new.wav", samples, RATE_HZ)
-    read = read_audio(tmp_path / "new.wav", RATE_HZ, channels=2)
-    np.testing.assert_allclose(read, samples, atol=1.01 / 32768)
+    for samples in (np.stack([A, B], axis=1), np.stack([0 * A, B], axis=1)):
+        write_audio(tmp_path / "new.wav", samples, RATE_HZ)
+        read = read_audio(tmp_path / "new.wav", RATE_HZ, channels=2)
+        np.testing.assert_allclose(read, samples, atol=1.01 / 32768)
+        mono = read_audio(tmp_path / "new.wav", RATE_HZ)
+        np.testing.assert_allclose(mono, samples.mean(axis=1), atol=1.01 / 32768)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

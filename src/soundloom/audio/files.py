@@ -78,9 +78,22 @@ class Decoded:
     tags: Tags = NO_TAGS
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be read of a file: ``is_ours`` where no channel of it can be a fault."""
+
+    sample_rate_hz: int
+    channels: int
+    is_ours: bool = False
+
+
 def read_audio(path: Path, sample_rate_hz: int, channels: int = 1) -> np.ndarray:
-    """The samples that :func:`decode_file` gives."""
-    return decode_file(path, sample_rate_hz, channels).samples
+    """Read what :func:`write_audio` wrote: as :func:`decode_file` does, but every channel counts.
+
+    A sound that is in one channel alone for as long as a clip lasts is no fault of a recording.
+    """
+    wanted = _Wanted(sample_rate_hz, channels, is_ours=True)
+    return within_full_scale(_decoded(path, wanted).samples)
 
 
 def decode_file(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
@@ -102,7 +115,7 @@ def decode_file(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
     Raises :class:`UnusableAudio`: missing, unreadable, empty, longer than ``MAX_HOURS``, or
     holding NaN, infinity, or values beyond ``LARGEST``.
     """
-    decoded = _decoded(path, sample_rate_hz, channels)
+    decoded = _decoded(path, _Wanted(sample_rate_hz, channels))
     return replace(decoded, samples=within_full_scale(decoded.samples))
 
 
@@ -123,7 +136,7 @@ def decode_stems(paths: Sequence[Path], sample_rate_hz: int, channels: int = 1) 
     """
     mix, notes = in_channels(np.zeros(0, dtype=np.float32), channels), []
     for path in paths:
-        decoded = _decoded(path, sample_rate_hz, channels)
+        decoded = _decoded(path, _Wanted(sample_rate_hz, channels))
         notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in decoded.notes]
         stem = decoded.samples
         longer, shorter = (mix, stem) if len(mix) >= len(stem) else (stem, mix)
@@ -132,10 +145,11 @@ def decode_stems(paths: Sequence[Path], sample_rate_hz: int, channels: int = 1) 
     return Decoded(within_full_scale(mix), tuple(notes))
 
 
-def _decoded(path: Path, sample_rate_hz: int, channels: int) -> Decoded:
+def _decoded(path: Path, wanted: _Wanted) -> Decoded:
     """Read ``path`` as :func:`decode_file` does, at the level it was recorded at."""
     streams: list[Decoded] = []
     unread: list[str] = []
+    most = MAX_HOURS * 3600 * wanted.sample_rate_hz
     try:
         if why := why_no_file(path):
             raise UnusableAudio(path, why)
@@ -148,12 +162,12 @@ def _decoded(path: Path, sample_rate_hz: int, channels: int) -> Decoded:
                 raise UnusableAudio(path, f"in more than {MAX_PARTS} pieces, as if damaged")
             for part in parts:
                 try:
-                    streams.append(_decode_part(part, sample_rate_hz, channels))
+                    streams.append(_decode_part(part, wanted))
                 except (
                     soundfile.SoundFileError, Undecodable, _Implausible, ValueError,
                 ) as error:  # fmt: skip
                     unread.append(_explained(error))
-                if sum(len(one.samples) for one in streams) > MAX_HOURS * 3600 * sample_rate_hz:
+                if sum(len(one.samples) for one in streams) > most:
                     raise UnusableAudio(path, TOO_LONG)
     except OSError as error:
         raise UnusableAudio(path, f"cannot be read ({error.strerror})") from None
@@ -220,18 +234,18 @@ def _mpg123_silenced() -> Iterator[None]:
             os.close(nowhere)
 
 
-def _decode_part(part: Part, sample_rate_hz: int, channels: int) -> Decoded:
+def _decode_part(part: Part, wanted: _Wanted) -> Decoded:
     """Decode one stream; with its header as it is, if mending that did not help."""
     mark = part.read(4)
     part.seek(0)
     is_mp3 = part.demuxer is None and mark not in OTHER_THAN_MP3
     with _mpg123_silenced() if is_mp3 else nullcontext():
         try:
-            return _decode_channels(part, sample_rate_hz, channels)
+            return _decode_channels(part, wanted)
         except soundfile.LibsndfileError:
             if not part.is_mended:
                 raise
-            return _decode_channels(part.unmended(), sample_rate_hz, channels)
+            return _decode_channels(part.unmended(), wanted)
 
 
 def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
@@ -240,14 +254,15 @@ def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
     return opened_track(part, part.demuxer) if part.demuxer else _Forward(part)
 
 
-def _decode_channels(part: Part, sample_rate_hz: int, channels: int) -> Decoded:
+def _decode_channels(part: Part, wanted: _Wanted) -> Decoded:
     """Decode one stream, a second time if not all its channels are to be used."""
+    rate_hz, channels = wanted.sample_rate_hz, wanted.channels
     with _opened(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
             raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
-        powers = Powers(file.channels, file.samplerate)
+        powers = None if wanted.is_ours else Powers(file.channels, file.samplerate)
         is_stereo = channels == file.channels == 2
-        samples = _resampled(file, sample_rate_hz, is_stereo=is_stereo, powers=powers)
+        samples = _resampled(file, rate_hz, is_stereo=is_stereo, powers=powers)
         notes = [*file.notes] if isinstance(file, Track) else []
         if channels == 2 < file.channels:
             notes.append(f"its {file.channels} channels are read as mono; stereo has two")
@@ -256,12 +271,12 @@ def _decode_channels(part: Part, sample_rate_hz: int, channels: int) -> Decoded:
         raise _Implausible(_why_too_large(part))
     if 1.0 - read_share > MAX_UNREAD_SHARE:
         notes.append(f"only {read_share:.0%} of it was read: the rest is damaged")
-    chosen, note = powers.choose()
+    chosen, note = powers.choose() if powers else ([], None)
     if note is None:
         return Decoded(in_channels(samples, channels), tuple(notes))
     del samples  # or two would lie in memory
     with _opened(part) as file:
-        samples = _resampled(file, sample_rate_hz, averaged=chosen)
+        samples = _resampled(file, rate_hz, averaged=chosen)
     return Decoded(in_channels(samples, channels), (*notes, note))
 
 
