@@ -15,6 +15,7 @@ import functools
 
 import librosa
 import numpy as np
+from scipy.ndimage import correlate1d
 from scipy.signal import lfilter, oaconvolve
 
 from soundloom.spectral.config import SpectrogramConfig
@@ -103,9 +104,7 @@ def _powers(
     of_bands = _bands(config, sample_rate_hz) @ products
     half = round(_SMOOTH_SECONDS / 2 * config.frames_per_second(sample_rate_hz))
     weights = np.hanning(2 * half + 3)[1:-1]
-    padded = np.pad(of_bands, ((0, 0), (half, half)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, len(weights), axis=1)
-    return windows @ (weights / weights.sum()).astype(np.float32)
+    return correlate1d(of_bands, weights / weights.sum(), axis=1, mode="constant")
 
 
 @functools.cache
