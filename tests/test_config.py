@@ -189,7 +189,7 @@ def test_numbers_as_dvc_writes_them_are_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        (("channels: 1\n", "channels: 6\n"), "generate.channels is 6; it must be less than or eq"),
+        (("channels: 1\n", "channels: 6\n"), "dataset.channels is 6; it must be less than or eq"),
         (("epochs: 2\n", "epochs: yes\n"), "train.epochs is 'yes'; it must be a valid integer"),
         (
             ("seed: 0\n  threads", "seed: 0\n  seed: 0\n  threads"),

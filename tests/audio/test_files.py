@@ -19,6 +19,7 @@ from recordings import encoded, music, write_recording
 from soundloom.audio import files
 from soundloom.audio.files import decode_file, decode_stems, read_audio, write_audio
 from soundloom.audio.samples import is_silent, limited, resample, within_full_scale
+from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 
 RATE_HZ = 22_050
@@ -105,6 +106,44 @@ def test_channels_that_are_empty_or_cancel_are_left_out_and_that_is_said(
     np.testing.assert_allclose(decoded.samples, expected, atol=2e-7)
     assert len(decoded.notes) == (note is not None)
     assert (note or "") in "".join(decoded.notes)
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected", "note"),
+    [
+        ([A, B], [A, B], None),
+        ([A, 0.03 * B], [A, 0.03 * B], None),
+        ([A], [A, A], None),
+        ([A, 0 * A], [A, A], "other channels are empty: only channel 1 of 2 is used"),
+        ([0.9 * A, -A], [-A, -A], "each other: only channel 2 of 2 is used"),
+        ([A, B, A], [(2 * A + B) / 3] * 2, "its 3 channels are read as mono; stereo has two"),
+    ],
+)
+def test_both_channels_of_stereo_are_kept_and_all_else_lies_in_the_middle(
+    tmp_path: Path, channels: list[np.ndarray], expected: list[np.ndarray], note: str | None
+) -> None:
+    path = tmp_path / "channels.wav"
+    soundfile.write(path, np.stack(channels, axis=1), RATE_HZ, "FLOAT")
+    decoded = decode_file(path, RATE_HZ, channels=2)
+    np.testing.assert_allclose(decoded.samples, np.stack(expected, axis=1), atol=2e-7)
+    assert len(decoded.notes) == (note is not None)
+    assert (note or "") in "".join(decoded.notes)
+
+
+def test_stereo_is_resampled_joined_and_scaled_as_one(tmp_path: Path) -> None:
+    samples = np.stack([A, 2 * B], axis=1)
+    soundfile.write(tmp_path / "one.wav", samples, RATE_HZ, "FLOAT")
+    soundfile.write(tmp_path / "mono.wav", A[:100], RATE_HZ, "FLOAT")
+    read = read_audio(tmp_path / "one.wav", 2 * RATE_HZ, channels=2)
+    assert read.shape == (2 * len(A), 2)
+    assert np.abs(read).max() == 1.0
+    np.testing.assert_allclose(
+        read[:, 0] * np.abs(B).max() * 2, resample(A, RATE_HZ, 2 * RATE_HZ), atol=0.05
+    )
+    stems = decode_stems([tmp_path / "mono.wav", tmp_path / "one.wav"], RATE_HZ, channels=2)
+    summed = samples + 0
+    summed[:100] += A[:100, None]
+    np.testing.assert_allclose(stems.samples, within_full_scale(summed), atol=2e-7)
 
 
 @pytest.mark.parametrize(("n_cancelled", "is_said"), [(0, False), (1, False), (2, True), (6, True)])
@@ -387,11 +426,30 @@ def test_no_sample_lies_beyond_the_limit_nor_is_any_turned_up(
         np.testing.assert_array_equal(held, samples)
 
 
+def test_both_sides_are_turned_down_together_and_heard_alike() -> None:
+    sides = np.stack([3 * A, 0.5 * B], axis=1)
+    held = limited(sides, RATE_HZ)
+    assert np.abs(held).max() <= 1.0
+    gains = held[:, 0] / np.where(sides[:, 0] == 0, 1, sides[:, 0])
+    np.testing.assert_allclose(held[:, 1], gains * sides[:, 1], atol=1e-4)
+    assert is_silent(0 * sides + [0.5, -0.5])
+    assert not is_silent(sides * [0, 1])
+
+
+def test_stereo_that_is_written_is_read_back(tmp_path: Path) -> None:
+    for samples in (np.stack([A, B], axis=1), np.stack([0 * A, B], axis=1)):
+        write_audio(tmp_path / "new.wav", samples, RATE_HZ)
+        read = read_audio(tmp_path / "new.wav", RATE_HZ, channels=2)
+        np.testing.assert_allclose(read, samples, atol=1.01 / 32768)
+        mono = read_audio(tmp_path / "new.wav", RATE_HZ)
+        np.testing.assert_allclose(mono, samples.mean(axis=1), atol=1.01 / 32768)
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_what_is_written_is_read_back(tmp_path: Path, suffix: str, channels: int) -> None:
     path, samples = tmp_path / f"new.{suffix}", within_full_scale(5 * music(1, 44_100))
-    write_audio(path, samples, 44_100, channels)
+    write_audio(path, in_channels(samples, channels), 44_100)
     info = soundfile.info(path)
     assert (info.samplerate, info.channels, info.subtype) == (44_100, channels, "PCM_16")
     np.testing.assert_allclose(read_audio(path, 44_100), samples, atol=1.01 / 32768)
@@ -411,7 +469,7 @@ def test_lossy_formats_are_written_at_a_rate_they_have(
     tmp_path: Path, suffix: str, rate_hz: int, written_hz: int, subtype: str
 ) -> None:
     path, samples = tmp_path / f"new.{suffix}", music(2, rate_hz)
-    write_audio(path, samples, rate_hz, 2)
+    write_audio(path, in_channels(samples, 2), rate_hz)
     info = soundfile.info(path)
     assert (info.samplerate, info.channels, info.subtype) == (written_hz, 2, subtype)
     read = read_audio(path, rate_hz)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from params import small_params
 from recordings import music
 from small_models import built, small_codec
+from soundloom.audio.levels import side_to_mid_db
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
@@ -150,6 +151,21 @@ def test_join() -> None:
     assert (joined[:1700] == 0.5).all()
     assert (joined[2000:] == -0.5).all()
     assert np.abs(np.diff(joined)).max() < 0.05
+
+
+def test_stereo_is_joined_side_by_side() -> None:
+    one, two = np.full((2000, 2), 0.5, np.float32), np.full((3000, 2), -0.5, np.float32)
+    joined = join(one * [1, 0.5], two * [1, 0.5], 10_000)
+    np.testing.assert_array_equal(joined[:, 0], join(one[:, 0], two[:, 0], 10_000))
+    np.testing.assert_allclose(joined[:, 1], joined[:, 0] / 2, atol=1e-6)
+
+
+def test_decoded_stereo_is_as_long_as_asked_and_wide() -> None:
+    codec, sides = small_codec(2), np.stack([music(1.1, RATE_HZ, 1), music(1.1, RATE_HZ, 2)], 1)
+    made = decode(codec.encode(sides), codec, wanted(seconds=1.0), RATE_HZ)
+    assert made.shape == (44_100, 2)
+    assert np.abs(made).max() <= 0.98
+    assert abs(side_to_mid_db(made) - side_to_mid_db(sides)) < 1.0
 
 
 def test_one_peak_leaves_the_prompt_and_the_rest_as_loud_as_they_were() -> None:

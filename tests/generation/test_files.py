@@ -23,3 +23,12 @@ def test_a_prompt_is_the_end_of_a_file(tmp_path: Path, capsys: pytest.CaptureFix
     noted = capsys.readouterr().err
     assert noted.startswith(f"soundloom: warning: {path}: its other channels are empty")
     assert noted.count("\n") == 1
+
+
+def test_a_prompt_is_read_in_the_channels_of_the_codec(tmp_path: Path) -> None:
+    sides = np.stack([music(1, RATE_HZ, 1), music(1, RATE_HZ, 2)], axis=1)
+    soundfile.write(tmp_path / "riff.wav", sides, RATE_HZ, subtype="FLOAT")
+    prompt = read_prompt(tmp_path / "riff.wav", 1.0, small_codec(2))
+    np.testing.assert_array_equal(prompt.samples, sides)
+    mono = read_prompt(tmp_path / "riff.wav", 1.0, small_codec())
+    np.testing.assert_allclose(mono.samples, sides.mean(axis=1), atol=1e-6)

@@ -9,6 +9,7 @@ import yaml
 
 from params import write_params
 from soundloom.audio.files import write_audio
+from soundloom.common.channels import in_channels
 from soundloom.common.io import write_json, write_text
 from soundloom.corpus.files import write_manifest
 from soundloom.corpus.manifest import Clip, Manifest, Rejected
@@ -116,7 +117,7 @@ def write_sound(
     """Write a tone as WAV, and a picture to go with it."""
     times_s = np.arange(round(seconds * rate_hz)) / rate_hz
     tone = 0.3 * np.sin(2 * np.pi * 330 * times_s)
-    write_audio(folder / kind / f"{name}.wav", tone.astype(np.float32), rate_hz, channels)
+    write_audio(folder / kind / f"{name}.wav", in_channels(tone, channels), rate_hz)
     # One picture serves all: drawing is what takes time here, and not what these tests are about.
     first = folder / "spectrograms" / "prompt_00.png"
     if not first.exists():

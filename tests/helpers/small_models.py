@@ -76,13 +76,13 @@ def train_config(**changes: Any) -> TrainConfig:
 
 
 @functools.cache
-def small_codec() -> FrameCodec:
-    """A codec of ``N_BINS`` bins."""
+def small_codec(channels: int = 1) -> FrameCodec:
+    """A codec of ``N_BINS`` bins, beside which stereo has its image."""
     changes = {"n_fft": 1024, "hop_samples": 256, "n_mels": N_BINS, "griffin_lim_iterations": 2}
     config = small_config({f"spectrogram.{key}": value for key, value in changes.items()})
     samples = music(8, RATE_HZ)
     level_range = FrameCodec.level_range(samples, config.spectrogram, RATE_HZ)
-    return FrameCodec.fit([level_range], config.spectrogram, RATE_HZ)
+    return FrameCodec.fit([level_range], config.spectrogram, RATE_HZ, channels)
 
 
 @functools.cache

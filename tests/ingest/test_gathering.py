@@ -15,7 +15,8 @@ import soundfile
 
 from recordings import encoded, music, write_recording
 from soundloom.audio.containers import Tags
-from soundloom.audio.files import Decoded, decode_file
+from soundloom.audio.files import Decoded, decode_file, read_audio
+from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
 from soundloom.corpus.files import read_manifest, write_manifest
@@ -36,17 +37,19 @@ def dataset(config: Config) -> DatasetConfig:
     return config.dataset.model_copy(update=changes)
 
 
-def load(samples: np.ndarray, delay_seconds: float, sample_rate_hz: int) -> Decoded:
+def load(
+    samples: np.ndarray, delay_seconds: float, sample_rate_hz: int, channels: int = 1
+) -> Decoded:
     assert sample_rate_hz == RATE_HZ
     time.sleep(delay_seconds)
-    return Decoded(samples)
+    return Decoded(in_channels(samples, channels))
 
 
-def load_tagged(samples: np.ndarray, tags: Tags, sample_rate_hz: int) -> Decoded:
+def load_tagged(samples: np.ndarray, tags: Tags, sample_rate_hz: int, channels: int = 1) -> Decoded:
     return Decoded(samples, tags=tags)
 
 
-def refuse(sample_rate_hz: int) -> Decoded:
+def refuse(sample_rate_hz: int, channels: int = 1) -> Decoded:
     raise UnusableAudio("/somewhere/else.wav", "scratched")
 
 
@@ -227,6 +230,33 @@ def test_too_few_clips_stop_with_their_number_and_the_reasons(
     message = r"is 3, but the number of usable clips is 2, from 2 candidates\. Left out: b: 0\.50 s"
     with pytest.raises(SoundloomError, match=message):
         gather(offered, dataset, tmp_path)
+
+
+def test_clips_of_a_stereo_corpus_are_stereo(dataset: DatasetConfig, tmp_path: Path) -> None:
+    sides = np.stack([music(4, RATE_HZ, 1), music(4, RATE_HZ, 2)], axis=1)
+    soundfile.write(tmp_path / "wide.wav", sides, RATE_HZ, "PCM_16")
+    soundfile.write(tmp_path / "middle.flac", sides[:, 0], RATE_HZ, "PCM_16")
+    paths = {name: tmp_path / name for name in ("wide.wav", "middle.flac")}
+    offered = tuple(Recording(name, partial(decode_file, path)) for name, path in paths.items())
+    stereo = dataset.model_copy(update={"channels": 2})
+    manifest = gather(Collection(offered), stereo, tmp_path / "raw")
+    assert manifest.channels == 2
+    clips = {
+        (clip.recording, clip.offset_samples): read_audio(
+            tmp_path / "raw" / clip.file, RATE_HZ, channels=2
+        )
+        for clip in manifest.clips
+    }
+    np.testing.assert_array_equal(
+        clips["wide.wav", 0], read_audio(paths["wide.wav"], RATE_HZ, 2)[:16_000]
+    )
+    middle = clips["middle.flac", 16_000]
+    np.testing.assert_array_equal(middle[:, 0], middle[:, 1])
+    write_manifest(tmp_path / "manifest.json", manifest)
+    assert read_manifest(tmp_path / "manifest.json") == manifest
+    # Of mono, nothing is said: its manifests are as they ever were.
+    write_manifest(tmp_path / "mono.json", gather(Collection(offered), dataset, tmp_path / "mono"))
+    assert '"channels"' not in (tmp_path / "mono.json").read_text(encoding="utf-8")
 
 
 def test_more_unreadable_recordings_than_readable_ones_stop(

@@ -137,7 +137,7 @@ import sys
 from soundloom.commands.main import main
 surround, run_id = sys.argv[1:]
 any_recording = ["generate", "--prompt", surround, "--prompt-seconds", "1", "--seconds", "2.5"]
-any_recording += ["--sample-rate-hz", "32000", "--channels", "2", "--seed", "5"]
+any_recording += ["--sample-rate-hz", "32000", "--seed", "5"]
 held_out = ["generate", "--prompt", "{prompt}", "--seconds", "2", "--seed", "5"]
 main([*any_recording, "--out", "new/alone.wav"])
 main([*any_recording, "--joined", "--out", "new/joined.flac"])
@@ -162,7 +162,7 @@ def test_the_command_continues_any_recording(commanded: tuple[str, Path]) -> Non
     printed, new = commanded
     assert "new/alone.wav: 2.50 s" in printed
     info = soundfile.info(new / "alone.wav")
-    assert (info.frames, info.samplerate, info.channels) == (80_000, 32_000, 2)
+    assert (info.frames, info.samplerate, info.channels) == (80_000, 32_000, 1)
     # The second is the same, but for the prompt before it and where the two are blended.
     alone, _ = soundfile.read(new / "alone.wav")
     joined, _ = soundfile.read(new / "joined.flac")
@@ -242,9 +242,9 @@ def test_what_the_command_refuses(built: Project) -> None:
 
 def test_a_wrong_value_anywhere_stops_the_pipeline_before_any_work(tmp_path: Path) -> None:
     # Of a section that is read long after the first stage.
-    project = Project.copy(tmp_path / "project", {"generate.channels": 7})
+    project = Project.copy(tmp_path / "project", {"generate.top_p": 7})
     printed = project.run("dvc", "repro", fails=True)
-    assert "soundloom: error: params.yaml: generate.channels is 7; it must be" in printed
+    assert "soundloom: error: params.yaml: generate.top_p is 7; it must be" in printed
     assert "Traceback" not in printed
     made = project.run(
         "git", "status", "--porcelain", "--ignored", "--", "data", "models", "reports"

@@ -40,7 +40,7 @@ OF_A_FOLDER = {
     "spectrogram.kind": "stft",
     "spectrogram.n_fft": 256,
     "spectrogram.hop_samples": 128,
-    "generate.channels": 2,
+    "dataset.channels": 2,
 }
 
 

@@ -16,14 +16,14 @@ from soundloom.training.config import AugmentConfig
 RATE_HZ = 22_050
 
 
-def codec_of(config: Config, **changes: Any) -> FrameCodec:
+def codec_of(config: Config, channels: int = 1, **changes: Any) -> FrameCodec:
     spectrogram = config.spectrogram.model_copy(update={"n_mels": 96, **changes})
     # Ranges of its own for each bin, as a scaler of kind per_bin has them.
     low = np.linspace(-90.0, -80.0, spectrogram.n_bins)
     high = np.linspace(0.0, -20.0, spectrogram.n_bins)
     if spectrogram.amplitude == "log1p":
         low, high = np.zeros_like(low), np.log1p(spectrogram.log1p_gain * 10 ** (high / 20))
-    return FrameCodec.fit([np.stack([low, high])], spectrogram, RATE_HZ)
+    return FrameCodec.fit([np.stack([low, high])], spectrogram, RATE_HZ, channels)
 
 
 def only(config: Config, **limits: float) -> AugmentConfig:
@@ -156,3 +156,12 @@ def test_no_variation_is_no_change(config: Config) -> None:
     )
     varied = Augment(only(config), codec_of(config))(WINDOWS, rng())
     np.testing.assert_allclose(varied, WINDOWS, atol=1e-5)
+
+
+def test_sounds_stay_where_they_were(config: Config) -> None:
+    limits = only(config, gain_db=6.0, pitch_semitones=2.0, eq_db=2.0)
+    mono, stereo = codec_of(config), codec_of(config, channels=2)
+    image = rng(2).random((*WINDOWS.shape[:2], stereo.n_bins - 96), np.float32)
+    varied = Augment(limits, stereo)(np.concatenate([WINDOWS, image], axis=2), rng())
+    np.testing.assert_array_equal(stereo.image(varied), image)
+    np.testing.assert_array_equal(stereo.mid(varied), Augment(limits, mono)(WINDOWS, rng()))

@@ -56,14 +56,15 @@ def test_takes_are_kept_as_wav_beside_it_and_go_with_it(folder: Path) -> None:
     checkpoint = Checkpoint("a")
     assert checkpoint.takes() == []
     wave = np.sin(np.arange(441)).astype(np.float32)
+    sides = np.stack([wave, wave / 2], axis=1)
     files = [
-        checkpoint.write_take(epoch, loudness * wave, 22_050)
-        for epoch, loudness in ((6, 0.5), (12, 3.0))
+        checkpoint.write_take(epoch, take, 22_050)
+        for epoch, take in ((6, 0.5 * wave), (12, 3 * sides))
     ]
     checkpoint.writer(ARRAYS)(PROGRESS)
     assert checkpoint.takes() == files
     assert [file.name for file in files] == ["epoch_06.wav", "epoch_12.wav"]
-    for file, expected in zip(files, (0.5 * wave, wave / np.abs(wave).max()), strict=True):
+    for file, expected in zip(files, (0.5 * wave, sides / np.abs(wave).max()), strict=True):
         samples, rate_hz = soundfile.read(file, dtype="float32")
         assert rate_hz == 22_050
         np.testing.assert_allclose(samples, expected, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Audio files ⇄ samples: ``(n_samples,)`` float32, mono, in [-1, 1]."""
+"""Audio files ⇄ samples: ``(n_samples,)``, stereo ``(n_samples, 2)``, float32 in [-1, 1]."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from soundloom.audio.containers import (
 )
 from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
 from soundloom.audio.samples import resample, within_full_scale
+from soundloom.common.channels import in_channels, n_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
 from soundloom.common.user_files import why_no_file
@@ -69,20 +70,34 @@ BLOCK_VALUES = 1 << 21
 
 @dataclass(frozen=True)
 class Decoded:
-    """What was read of a recording: ``(n_samples,)``, and what its owner should know of that."""
+    """What was read of a recording, and what its owner should know of that."""
 
     samples: np.ndarray
+    """``(n_samples,)``, or ``(n_samples, 2)`` where two channels were asked for."""
     notes: tuple[str, ...] = ()
     tags: Tags = NO_TAGS
 
 
-def read_audio(path: Path, sample_rate_hz: int) -> np.ndarray:
-    """The samples that :func:`decode_file` gives."""
-    return decode_file(path, sample_rate_hz).samples
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be read of a file: ``is_ours`` where no channel of it can be a fault."""
+
+    sample_rate_hz: int
+    channels: int
+    is_ours: bool = False
 
 
-def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
-    """Read any file that libsndfile or FFmpeg knows as mono at ``sample_rate_hz``.
+def read_audio(path: Path, sample_rate_hz: int, channels: int = 1) -> np.ndarray:
+    """Read what :func:`write_audio` wrote: as :func:`decode_file` does, but every channel counts.
+
+    A sound that is in one channel alone for as long as a clip lasts is no fault of a recording.
+    """
+    wanted = _Wanted(sample_rate_hz, channels, is_ours=True)
+    return within_full_scale(_decoded(path, wanted).samples)
+
+
+def decode_file(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
+    """Read any file that libsndfile or FFmpeg knows at ``sample_rate_hz``, by default as mono.
 
     How it begins says what it is, whatever its name. Channels are averaged, then resampled with
     soxr at high quality. Empty channels are left out; of two that cancel each other the louder one
@@ -90,33 +105,38 @@ def decode_file(path: Path, sample_rate_hz: int) -> Decoded:
     file are read one after another; what nobody knows behind the last is noted. Of a truncated
     file, what is decoded without an error is returned; that it was cut short is noted.
 
-    Returns ``(n_samples,)`` float32, finite, not empty; a peak above 1 is scaled down to 1.
+    With ``channels`` 2 the two channels of a stereo file are kept, unless one is empty or they
+    cancel each other. All else is read as mono, which both sides then have: that more than two
+    channels were averaged is noted.
+
+    Returns ``(n_samples,)`` or ``(n_samples, 2)`` float32, finite, not empty; a peak above 1 is
+    scaled down to 1.
 
     Raises :class:`UnusableAudio`: missing, unreadable, empty, longer than ``MAX_HOURS``, or
     holding NaN, infinity, or values beyond ``LARGEST``.
     """
-    decoded = _decoded(path, sample_rate_hz)
+    decoded = _decoded(path, _Wanted(sample_rate_hz, channels))
     return replace(decoded, samples=within_full_scale(decoded.samples))
 
 
-def decode_tagged(path: Path, sample_rate_hz: int) -> Decoded:
+def decode_tagged(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
     """Read a file as :func:`decode_file` does, and its tags."""
-    decoded = decode_file(path, sample_rate_hz)
+    decoded = decode_file(path, sample_rate_hz, channels)
     with path.open("rb") as file:
         # A damaged file may lead to before its beginning, of which PyAV would print a traceback.
         whole = Part(file, [(0, path.stat().st_size)])
         return replace(decoded, tags=read_tags(io.BufferedReader(whole)))
 
 
-def decode_stems(paths: Sequence[Path], sample_rate_hz: int) -> Decoded:
+def decode_stems(paths: Sequence[Path], sample_rate_hz: int, channels: int = 1) -> Decoded:
     """Read several files, as :func:`decode_file` does, and sum them: the stems of one recording.
 
     Shorter ones are padded with silence. Only the sum is scaled down, so that the stems keep
     their balance.
     """
-    mix, notes = np.zeros(0, dtype=np.float32), []
+    mix, notes = in_channels(np.zeros(0, dtype=np.float32), channels), []
     for path in paths:
-        decoded = _decoded(path, sample_rate_hz)
+        decoded = _decoded(path, _Wanted(sample_rate_hz, channels))
         notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in decoded.notes]
         stem = decoded.samples
         longer, shorter = (mix, stem) if len(mix) >= len(stem) else (stem, mix)
@@ -125,10 +145,11 @@ def decode_stems(paths: Sequence[Path], sample_rate_hz: int) -> Decoded:
     return Decoded(within_full_scale(mix), tuple(notes))
 
 
-def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
+def _decoded(path: Path, wanted: _Wanted) -> Decoded:
     """Read ``path`` as :func:`decode_file` does, at the level it was recorded at."""
     streams: list[Decoded] = []
     unread: list[str] = []
+    most = MAX_HOURS * 3600 * wanted.sample_rate_hz
     try:
         if why := why_no_file(path):
             raise UnusableAudio(path, why)
@@ -141,12 +162,12 @@ def _decoded(path: Path, sample_rate_hz: int) -> Decoded:
                 raise UnusableAudio(path, f"in more than {MAX_PARTS} pieces, as if damaged")
             for part in parts:
                 try:
-                    streams.append(_decode_part(part, sample_rate_hz))
+                    streams.append(_decode_part(part, wanted))
                 except (
                     soundfile.SoundFileError, Undecodable, _Implausible, ValueError,
                 ) as error:  # fmt: skip
                     unread.append(_explained(error))
-                if sum(len(one.samples) for one in streams) > MAX_HOURS * 3600 * sample_rate_hz:
+                if sum(len(one.samples) for one in streams) > most:
                     raise UnusableAudio(path, TOO_LONG)
     except OSError as error:
         raise UnusableAudio(path, f"cannot be read ({error.strerror})") from None
@@ -213,18 +234,18 @@ def _mpg123_silenced() -> Iterator[None]:
             os.close(nowhere)
 
 
-def _decode_part(part: Part, sample_rate_hz: int) -> Decoded:
+def _decode_part(part: Part, wanted: _Wanted) -> Decoded:
     """Decode one stream; with its header as it is, if mending that did not help."""
     mark = part.read(4)
     part.seek(0)
     is_mp3 = part.demuxer is None and mark not in OTHER_THAN_MP3
     with _mpg123_silenced() if is_mp3 else nullcontext():
         try:
-            return _decode_channels(part, sample_rate_hz)
+            return _decode_channels(part, wanted)
         except soundfile.LibsndfileError:
             if not part.is_mended:
                 raise
-            return _decode_channels(part.unmended(), sample_rate_hz)
+            return _decode_channels(part.unmended(), wanted)
 
 
 def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
@@ -233,26 +254,30 @@ def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
     return opened_track(part, part.demuxer) if part.demuxer else _Forward(part)
 
 
-def _decode_channels(part: Part, sample_rate_hz: int) -> Decoded:
-    """Decode one stream, a second time if not all its channels are to be averaged."""
+def _decode_channels(part: Part, wanted: _Wanted) -> Decoded:
+    """Decode one stream, a second time if not all its channels are to be used."""
+    rate_hz, channels = wanted.sample_rate_hz, wanted.channels
     with _opened(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
             raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
-        powers = Powers(file.channels, file.samplerate)
-        samples = _resampled_mono(file, sample_rate_hz, powers=powers)
+        powers = None if wanted.is_ours else Powers(file.channels, file.samplerate)
+        is_stereo = channels == file.channels == 2
+        samples = _resampled(file, rate_hz, is_stereo=is_stereo, powers=powers)
         notes = [*file.notes] if isinstance(file, Track) else []
+        if channels == 2 < file.channels:
+            notes.append(f"its {file.channels} channels are read as mono; stereo has two")
         read_share = _read_share(file, part)
     if len(samples) and not max(samples.max(), -samples.min()) <= LARGEST:
         raise _Implausible(_why_too_large(part))
     if 1.0 - read_share > MAX_UNREAD_SHARE:
         notes.append(f"only {read_share:.0%} of it was read: the rest is damaged")
-    chosen, note = powers.choose()
+    chosen, note = powers.choose() if powers else ([], None)
     if note is None:
-        return Decoded(samples, tuple(notes))
+        return Decoded(in_channels(samples, channels), tuple(notes))
     del samples  # or two would lie in memory
     with _opened(part) as file:
-        samples = _resampled_mono(file, sample_rate_hz, channels=chosen)
-    return Decoded(samples, (*notes, note))
+        samples = _resampled(file, rate_hz, averaged=chosen)
+    return Decoded(in_channels(samples, channels), (*notes, note))
 
 
 def _read_share(file: _Forward | Track, part: Part) -> float:
@@ -271,23 +296,26 @@ def _why_too_large(part: Part) -> str:
     return f"holds values as large as {largest:.1e}, where 1 is full scale"
 
 
-def _resampled_mono(
+def _resampled(
     file: _Forward | Track,
     sample_rate_hz: int,
     *,
-    channels: Sequence[int] | slice = slice(None),
+    is_stereo: bool = False,
+    averaged: Sequence[int] | slice = slice(None),
     powers: Powers | None = None,
 ) -> np.ndarray:
-    """All of ``file``, block by block: the average of ``channels`` at ``sample_rate_hz``."""
-    stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, 1, "float32", quality="HQ")
+    """All of ``file``, block by block, at ``sample_rate_hz``: both channels, or the average."""
+    n_kept = 2 if is_stereo else 1
+    stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, n_kept, "float32", quality="HQ")
     pieces = []
     for block in _blocks(file):
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are the caller's to find
-            average = block[:, channels].mean(axis=1)
-            pieces.append(stream.resample_chunk(average))
+            kept = block if is_stereo else block[:, averaged].mean(axis=1)
+            pieces.append(stream.resample_chunk(kept))
             if powers and file.channels > 1:
                 powers.add(block)
-    pieces.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+    nothing = in_channels(np.zeros(0, dtype=np.float32), n_kept)
+    pieces.append(stream.resample_chunk(nothing, last=True))
     return np.concatenate(pieces)
 
 
@@ -342,11 +370,11 @@ WRITTEN = {
 WRITE_FRAMES = 1 << 16
 
 
-def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int, channels: int = 1) -> None:
-    """Write ``(n_samples,)``, atomically; the ending of ``path`` names the format (``WRITTEN``).
+def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int) -> None:
+    """Write ``(n_samples,)`` as mono, ``(n_samples, 2)`` as stereo, atomically.
 
-    ``channels=2`` puts the same signal on both sides. What a format does not have at this rate is
-    resampled to the next that it has: Opus is written at 48 kHz where 44.1 are asked for.
+    The ending of ``path`` names the format (``WRITTEN``). What a format does not have at this rate
+    is resampled to the next that it has: Opus is written at 48 kHz where 44.1 are asked for.
 
     Raises :class:`SoundloomError` on samples that are not finite or not within [-1, 1], and on
     another ending.
@@ -362,11 +390,10 @@ def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int, channels: 
     with (
         written_aside(path) as aside,
         soundfile.SoundFile(
-            os.fspath(aside), "w", rate_hz, channels, encoding.subtype,
+            os.fspath(aside), "w", rate_hz, n_channels(samples), encoding.subtype,
             format=encoding.container,
             compression_level=encoding.compression_level,
         ) as file,
     ):  # fmt: skip
         for start in range(0, len(samples), WRITE_FRAMES):
-            block = samples[start : start + WRITE_FRAMES]
-            file.write(np.repeat(block[:, None], channels, axis=1))
+            file.write(samples[start : start + WRITE_FRAMES])

@@ -1,4 +1,4 @@
-"""How loud audio is: levels of ``(n_samples,)`` samples in [-1, 1], in dB re full scale."""
+"""How loud audio is: levels of samples in [-1, 1], mono or stereo, in dB re full scale."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ def peak_dbfs(samples: np.ndarray) -> float:
 def rms_dbfs(samples: np.ndarray) -> float:
     """Root mean square level, in dB re full scale (a full-scale square wave is 0, a sine -3.01)."""
     return _dbfs(float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))))
+
+
+def side_to_mid_db(samples: np.ndarray) -> float:
+    """How wide ``(n_samples, 2)`` is: the level of half its difference above that of its mean.
+
+    0 where the channels have nothing to do with each other, less the more they have in common;
+    within ±200.
+    """
+    left, right = samples.T
+    return rms_dbfs((left - right) / 2) - rms_dbfs((left + right) / 2)
 
 
 def _dbfs(amplitude: float) -> float:

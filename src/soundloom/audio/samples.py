@@ -1,4 +1,4 @@
-"""Arithmetic on samples ``(n_samples,)``, mono: rate, level, silence."""
+"""Arithmetic on samples, ``(n_samples,)`` or ``(n_samples, 2)``: rate, level, silence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIMITER_SECONDS = 0.05
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """``(n_samples,)`` at ``from_hz`` → ``(n_samples * to_hz / from_hz rounded,)`` at ``to_hz``."""
+    """Samples at ``from_hz`` → ``n_samples * to_hz / from_hz`` of them, rounded, at ``to_hz``."""
     if from_hz == to_hz:
         return samples.astype(np.float32)
     return soxr.resample(samples.astype(np.float32), from_hz, to_hz, quality="HQ")
@@ -33,9 +33,12 @@ def limited(samples: np.ndarray, sample_rate_hz: int, limit: float = 1.0) -> np.
 
     A look-ahead limiter: at every sample the gain is a weighted mean (Hann) of the lowest gains
     needed around it, so it is never higher than needed here, and moves without a click. Audio
-    within the limit, and all that is further than 50 ms from a peak, is untouched.
+    within the limit, and all that is further than 50 ms from a peak, is untouched. Both sides of
+    stereo are turned down together, so that nothing moves between them.
     """
-    needed = np.minimum(1.0, limit / np.maximum(np.abs(samples.astype(np.float64)), 1e-12))
+    sizes = np.abs(samples.astype(np.float64))
+    largest = sizes if sizes.ndim == 1 else sizes.max(axis=1)
+    needed = np.minimum(1.0, limit / np.maximum(largest, 1e-12))
     if needed.min(initial=1.0) == 1.0:
         return samples.astype(np.float32)
     n_around = 2 * round(_LIMITER_SECONDS * sample_rate_hz / 2) + 1
@@ -45,7 +48,7 @@ def limited(samples: np.ndarray, sample_rate_hz: int, limit: float = 1.0) -> np.
     # taken off, not of the gains: where nothing is, they are to be 1 but for rounding.
     taken_off = np.pad(1.0 - lowest, n_around // 2, mode="edge")
     gains = 1.0 - oaconvolve(taken_off, weights / weights.sum(), mode="valid")
-    return np.clip(samples * gains, -limit, limit).astype(np.float32)
+    return np.clip((samples.T * gains).T, -limit, limit).astype(np.float32)
 
 
 def is_silent(samples: np.ndarray) -> bool:
@@ -53,4 +56,4 @@ def is_silent(samples: np.ndarray) -> bool:
 
     A constant offset is no sound, whatever its level.
     """
-    return len(samples) == 0 or bool(np.ptp(samples) < 2 * SILENCE_PEAK)
+    return len(samples) == 0 or bool((np.ptp(samples, axis=0) < 2 * SILENCE_PEAK).all())

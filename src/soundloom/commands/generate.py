@@ -16,7 +16,7 @@ from soundloom.common.paths import GENERATOR_FOLDER
 
 HELP = "continue a recording with the trained model"
 
-_KNOBS = ("seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz", "channels")
+_KNOBS = ("seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--temperature", type=float, help="0: the likeliest, 1: as in training")
     parser.add_argument("--seed", type=int, help="another seed, another continuation")
     parser.add_argument("--sample-rate-hz", type=int, help="of the file written")
-    parser.add_argument("--channels", type=int, help="1 or 2")
     parser.add_argument("--joined", action="store_true", help="write the prompt before it")
     parser.add_argument("--overwrite", action="store_true", help="--out may be there already")
 
@@ -82,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     samples = made.joined if arguments.joined else made.continuation
     # Once more: it may have come to be there in the meantime.
     _check_out(arguments.out, arguments.prompt, arguments.overwrite)
-    write_audio(arguments.out, samples, config.sample_rate_hz, config.channels)
+    write_audio(arguments.out, samples, config.sample_rate_hz)
     print(f"{arguments.out}: {len(samples) / config.sample_rate_hz:.2f} s")
 
 

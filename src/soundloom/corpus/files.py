@@ -18,6 +18,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     for clip in document["clips"]:
         if clip["title"] is None:  # as most sources know none
             del clip["title"]
+    if manifest.channels == 1:
+        del document["channels"]
     write_json(path, document)
 
 

@@ -58,6 +58,8 @@ class Manifest:
     clips: tuple[Clip, ...]
     rejected: tuple[Rejected, ...] = field(default=())
     notes: tuple[Note, ...] = field(default=())
+    channels: int = 1
+    """Of every clip: 1 or 2."""
 
     @property
     def by_name(self) -> dict[str, Clip]:

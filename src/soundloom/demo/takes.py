@@ -94,7 +94,7 @@ class Takes:
         with self._encoding:
             if not path.exists():
                 samples = read_array(path.with_suffix(".npy"))
-                write_audio(path, samples, take.config.sample_rate_hz, take.config.channels)
+                write_audio(path, samples, take.config.sample_rate_hz)
         return path
 
     def remove(self, number: int) -> None:

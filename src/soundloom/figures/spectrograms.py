@@ -52,8 +52,12 @@ def draw_frames(
 
 
 def draw_encoded(path: Path, frames: np.ndarray, codec: FrameCodec, *, title: str = "") -> None:
-    """:func:`draw_frames` of what ``codec`` made, ``(n_frames, n_bins)``, on its axes."""
-    draw_frames(path, frames, codec.bin_frequencies_hz, codec.frames_per_second, title=title)
+    """:func:`draw_frames` of what ``codec`` made, ``(n_frames, n_bins)``, on its axes.
+
+    Of stereo the mid.
+    """
+    mid, frequencies_hz = codec.mid(frames), codec.bin_frequencies_hz
+    draw_frames(path, mid, frequencies_hz, codec.frames_per_second, title=title)
 
 
 def draw_decibels(

@@ -23,7 +23,6 @@ class GenerateConfig(HeldOutConfig):
     top_p: Annotated[float, Field(ge=0.01, le=1)]
     seed: Seed
     sample_rate_hz: Annotated[int, Field(ge=8000, le=192_000)]
-    channels: Annotated[int, Field(ge=1, le=2)]
     threads: Threads
 
     @property

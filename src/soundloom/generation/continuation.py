@@ -33,13 +33,13 @@ class Continuation:
     frames: np.ndarray
     """``(n_frames, n_bins)`` in [0, 1], at the codec's frame rate."""
     samples: np.ndarray
-    """``(n_samples,)`` float32 in [-1, 1], at ``generate.sample_rate_hz``."""
+    """Float32 in [-1, 1] at ``generate.sample_rate_hz``, in the codec's channels."""
 
 
 def prompt_frames(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:
     """Frames of a prompt whose analysis windows lie within it at its end.
 
-    ``(n_samples,)`` → ``(n_frames ≥ 1, n_bins)``. The frames after them, half a window's worth,
+    Samples → ``(n_frames ≥ 1, n_bins)``. The frames after them, half a window's worth,
     would mix in the padding beyond the end. Raises :class:`SoundloomError` on a prompt shorter than
     one analysis window.
     """
@@ -59,7 +59,7 @@ def continue_prompts(
     config: GenerateConfig,
     progress: Progress = iter,
 ) -> list[Continuation]:
-    """Continue each prompt, ``(n_samples,)`` at the codec's rate and all of one length.
+    """Continue each prompt, mono or stereo at the codec's rate and all of one length.
 
     Each continuation has ``config.n_samples_long`` samples; see :func:`continue_frames` for seeds.
     The loop over frames runs through ``progress``, :class:`tqdm.tqdm` for one.
@@ -116,16 +116,20 @@ def decode_all(frames: np.ndarray, codec: FrameCodec, config: GenerateConfig) ->
 def decode(
     frames: np.ndarray, codec: FrameCodec, config: GenerateConfig, n_source: int
 ) -> np.ndarray:
-    """Frames → ``(config.n_samples_long,)`` samples at ``config.sample_rate_hz``."""
+    """Frames → ``config.n_samples_long`` samples at ``config.sample_rate_hz``."""
     samples = codec.decode(frames, n_source)
     samples = resample(samples, codec.sample_rate_hz, config.sample_rate_hz)
     return limited(samples[: config.n_samples_long], config.sample_rate_hz, _LOUDEST)
 
 
 def join(prompt: np.ndarray, continuation: np.ndarray, sample_rate_hz: int) -> np.ndarray:
-    """Prompt, then continuation, crossfaded at equal power; both at ``sample_rate_hz``."""
+    """Prompt, then continuation, crossfaded at equal power; both at ``sample_rate_hz``.
+
+    Both mono or both stereo.
+    """
     overlap = min(round(_CROSSFADE_SECONDS * sample_rate_hz), len(prompt), len(continuation))
     fade = np.linspace(0.0, 1.0, overlap, dtype=np.float32)
+    fade = fade.reshape(-1, *[1] * (prompt.ndim - 1))
     seam = np.sqrt(1.0 - fade) * prompt[len(prompt) - overlap :]
     seam += np.sqrt(fade) * continuation[:overlap]
     parts = [prompt[: len(prompt) - overlap], seam, continuation[overlap:]]

@@ -27,7 +27,7 @@ Tell = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Continued:
-    """The end of a recording and what was made of it, ``(n_samples,)`` at ``sample_rate_hz``."""
+    """The end of a recording and what was made of it, in the codec's channels."""
 
     prompt: np.ndarray
     continuation: np.ndarray
@@ -72,7 +72,7 @@ def read_prompt(path: Path, prompt_seconds: float, codec: FrameCodec, tell: Tell
     What its owner should know of how it was read goes to ``tell``, by default as warnings. Raises
     :class:`UnusableAudio` as :func:`decode_file` and :func:`prompt_from_end` do.
     """
-    recording = decode_file(path, codec.sample_rate_hz)
+    recording = decode_file(path, codec.sample_rate_hz, codec.channels)
     prompt = prompt_from_end(path, recording.samples, prompt_seconds, codec)
     for note in recording.notes:
         tell(f"{path}: {note}")

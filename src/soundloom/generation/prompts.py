@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt's audio, ``(n_samples,)``, what really followed it where known, and where from."""
+    """A prompt's audio, mono or stereo, what really followed it where known, and where from."""
 
     samples: np.ndarray
     following: np.ndarray | None
@@ -82,7 +82,7 @@ def choose_prompts(
 
 
 def held_out_prompt(place: Place, clip: Clip, samples: np.ndarray, sample_rate_hz: int) -> Prompt:
-    """The prompt at ``place``, and what followed it, in the audio of its clip, ``(n_samples,)``."""
+    """The prompt at ``place``, and what followed it, in the audio of its clip."""
     middle = place.start_sample + place.n_samples
     return Prompt(
         samples[place.start_sample : middle],
@@ -94,7 +94,7 @@ def held_out_prompt(place: Place, clip: Clip, samples: np.ndarray, sample_rate_h
 
 
 def holds_nothing(samples: np.ndarray, codec: FrameCodec) -> bool:
-    """Whether a prompt, ``(n_samples,)``, is silent, or no more than a click or a slow drift.
+    """Whether a prompt is silent, or no more than a click or a slow drift.
 
     A model finds neither tempo nor colour in a sound that fits into one analysis window, and
     follows it with near-silence, as it does silence.

@@ -21,7 +21,7 @@ def clip_slices(n_samples: int, clip_samples: int, min_clip_samples: int) -> lis
 
 
 def audible_slices(samples: np.ndarray, clip_samples: int, min_clip_samples: int) -> list[slice]:
-    """The clips of a recording, ``(n_samples,)``, that are not silent."""
+    """The clips of a recording, mono or stereo, that are not silent."""
     slices = clip_slices(len(samples), clip_samples, min_clip_samples)
     return [part for part in slices if not is_silent(samples[part])]
 

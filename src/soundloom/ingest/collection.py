@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from soundloom.audio.files import Decoded
 from soundloom.corpus.manifest import Rejected
+
+
+class Load(Protocol):
+    """Reads a recording; see :class:`Recording`."""
+
+    def __call__(self, sample_rate_hz: int, channels: int = 1) -> Decoded:
+        """Its samples, and what its owner should know of them."""
 
 
 @dataclass(frozen=True)
 class Recording:
     """One whole recording a source offers; nothing is read until ``load`` is called.
 
-    ``load(sample_rate_hz)`` gives ``(n_samples,)`` float32 mono in [-1, 1] with notes, and raises
+    ``load(sample_rate_hz, channels)`` gives float32 in [-1, 1], ``(n_samples,)`` for 1 channel and
+    ``(n_samples, 2)`` for 2, with notes, and raises
     :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
     worker processes. ``name`` is unique within the source and the same on every machine (a relative
     path, a title). ``truth`` is what the source knows of the music (tempo, key, chords), in JSON
@@ -23,7 +31,7 @@ class Recording:
     """
 
     name: str
-    load: Callable[[int], Decoded]
+    load: Load
     artist: str | None = None
     licence: str | None = None
     truth: Mapping[str, Any] | None = None

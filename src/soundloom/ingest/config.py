@@ -52,6 +52,7 @@ class DatasetConfig(Section):
     source: Literal["builtin", "folder", "debian", "gtzan"]
     genre: Label
     sample_rate_hz: SampleRate
+    channels: Annotated[int, Field(ge=1, le=2)]
     clip_seconds: Annotated[float, Field(ge=1, le=600)]
     min_clip_seconds: Annotated[float, Field(ge=0.5, le=600)]
     min_clips: Annotated[int, Field(ge=1, le=100_000)]

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from soundloom.audio.files import Decoded, write_audio
 from soundloom.audio.samples import is_silent
+from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
 from soundloom.ingest.clips import audible_slices, beginnings, originals
@@ -65,7 +66,9 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
             f"{len(clips)}, from {len(recordings)} candidates{_quoted(rejected)}"
         )
     notes = tuple(Note(outcome.recording, note) for outcome in outcomes for note in outcome.notes)
-    return Manifest(config.source, config.genre, config.sample_rate_hz, clips, rejected, notes)
+    return Manifest(
+        config.source, config.genre, config.sample_rate_hz, clips, rejected, notes, config.channels
+    )
 
 
 def _cut_all(
@@ -85,7 +88,7 @@ def _cut_all(
 def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
     """Load one recording and write its clips under names that begin with ``prefix``."""
     try:
-        decoded = recording.load(config.sample_rate_hz)
+        decoded = recording.load(config.sample_rate_hz, config.channels)
     except UnusableAudio as error:
         return Outcome(recording.name, reason=error.reason, unreadable=True)
     samples = decoded.samples
@@ -97,7 +100,8 @@ def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: 
         _write_clip(recording, decoded, part, config, folder, f"{prefix}.{number:05d}.wav")
         for number, part in enumerate(parts)
     )
-    marks = tuple(beginnings(samples[part], config.min_clip_samples // 2) for part in parts)
+    mid = in_channels(samples, 1)
+    marks = tuple(beginnings(mid[part], config.min_clip_samples // 2) for part in parts)
     return Outcome(recording.name, clips, len(samples), marks, notes=decoded.notes)
 
 

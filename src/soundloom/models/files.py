@@ -55,7 +55,7 @@ def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     document = read_json(folder / _MODEL_FILE)
     known = document.get("config") if isinstance(document, dict) else None
     config = ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
-    kind, n_bins = MODELS[config.name], codec.config.n_bins
+    kind, n_bins = MODELS[config.name], codec.n_bins
     arrays = read_arrays(folder / _ARRAYS_FILE, kind.shapes(config, n_bins))
     model = kind.from_arrays(config, n_bins, codec.frames_per_second, arrays)
     _load_weights(model.network, folder / _WEIGHTS_FILE)

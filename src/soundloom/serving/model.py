@@ -73,7 +73,7 @@ class Generator(PythonModel):
             given.write_bytes(prompt)
             samples = read_prompt(given, config.prompt_seconds, self._codec).samples
             (continuation,) = continue_prompts(self._model, self._codec, [samples], config)
-            write_audio(made, continuation.samples, config.sample_rate_hz, config.channels)
+            write_audio(made, continuation.samples, config.sample_rate_hz)
             return made.read_bytes()
 
 

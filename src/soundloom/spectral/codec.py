@@ -1,7 +1,7 @@
 """Samples ⇄ frames ``(n_frames, n_bins)`` in [0, 1]: forward and inverse side by side.
 
 Forward: the levels that ``spectrogram`` analyses → a scikit-learn scaler fitted on training audio.
-Inverse: the same steps backwards.
+Inverse: the same steps backwards. Frames of stereo go on with the stereo image.
 """
 
 from __future__ import annotations
@@ -12,33 +12,47 @@ from typing import Any
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler
 
+from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError
 from soundloom.spectral.config import CodecDocument, SpectrogramConfig
 from soundloom.spectral.spectrogram import AMPLITUDE_FLOOR, analyse, bin_frequencies_hz, synthesise
+from soundloom.spectral.stereo import N_VALUES, spread, stereo_image
 
 
 class FrameCodec:
     """Samples ⇄ frames in [0, 1], with a scaler fitted once on training audio.
 
-    Values outside the range seen in training are clipped, both ways.
+    Values outside the range seen in training are clipped, both ways. With ``channels`` 1 samples
+    are ``(n_samples,)``, with 2 ``(n_samples, 2)``; :meth:`encode` takes either for the other.
     """
 
-    def __init__(self, config: SpectrogramConfig, sample_rate_hz: int, scaler: MinMaxScaler):
+    def __init__(
+        self,
+        config: SpectrogramConfig,
+        sample_rate_hz: int,
+        scaler: MinMaxScaler,
+        channels: int = 1,
+    ):
         self.config = config
         self.sample_rate_hz = sample_rate_hz
+        self.channels = channels
         self._scaler = scaler
 
     @staticmethod
     def level_range(
         samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int
     ) -> np.ndarray:
-        """Lowest and highest level of each bin, ``(2, n_bins)``: all :meth:`fit` needs."""
-        levels = analyse(samples, config, sample_rate_hz)
+        """Lowest and highest level of each of the mid's bins, ``(2, …)``: all :meth:`fit` needs."""
+        levels = analyse(in_channels(samples, 1), config, sample_rate_hz)
         return np.stack([levels.min(axis=0), levels.max(axis=0)])
 
     @classmethod
     def fit(
-        cls, level_ranges: Sequence[np.ndarray], config: SpectrogramConfig, sample_rate_hz: int
+        cls,
+        level_ranges: Sequence[np.ndarray],
+        config: SpectrogramConfig,
+        sample_rate_hz: int,
+        channels: int = 1,
     ) -> FrameCodec:
         """Fit the scaler on the :meth:`level_range` of every segment of training audio.
 
@@ -47,22 +61,43 @@ class FrameCodec:
         extremes = np.concatenate(list(level_ranges))
         if config.amplitude == "db":
             extremes = np.maximum(extremes, extremes.max() - config.range_db)
-        return cls(config, sample_rate_hz, _fit_scaler(extremes, config))
+        return cls(config, sample_rate_hz, _fit_scaler(extremes, config), channels)
+
+    @property
+    def n_bins(self) -> int:
+        """Values in one frame: the bins of the mid, then those of the stereo image if any."""
+        return self.config.n_bins + (N_VALUES if self.channels == 2 else 0)
+
+    @property
+    def mono(self) -> FrameCodec:
+        """What this codec is to the mid."""
+        return FrameCodec(self.config, self.sample_rate_hz, self._scaler)
+
+    def mid(self, frames: np.ndarray) -> np.ndarray:
+        """Of ``(…, n_bins)`` what is of the mid, which is all of mono."""
+        return frames[..., : self.config.n_bins]
+
+    def image(self, frames: np.ndarray) -> np.ndarray:
+        """Of ``(…, n_bins)`` what is not of the mid: the stereo image, nothing of mono."""
+        return frames[..., self.config.n_bins :]
 
     def encode(self, samples: np.ndarray) -> np.ndarray:
-        """``(n_samples,)`` → ``(n_frames, n_bins)`` float32 in [0, 1]."""
-        levels = analyse(samples, self.config, self.sample_rate_hz)
-        return self._scaler.transform(self._columns(levels)).reshape(levels.shape)
+        """Samples → ``(n_frames, n_bins)`` float32 in [0, 1]."""
+        frames = self.frames(analyse(in_channels(samples, 1), self.config, self.sample_rate_hz))
+        if self.channels == 1:
+            return frames
+        image = stereo_image(in_channels(samples, 2), self.config, self.sample_rate_hz)
+        return np.concatenate([frames, image], axis=1)
 
     def decode(self, frames: np.ndarray, n_samples: int | None = None) -> np.ndarray:
-        """``(n_frames, n_bins)`` in [0, 1] → ``(n_samples,)`` float32, which may lie beyond ±1.
+        """``(n_frames, n_bins)`` in [0, 1] → samples in float32, which may lie beyond ±1.
 
         ``n_samples`` is by default, and at most, all that the frames span. Raises
         :class:`SoundloomError` when the frames have another number of bins or are not finite.
         """
-        if frames.ndim != 2 or frames.shape[1] != self.config.n_bins:
+        if frames.ndim != 2 or frames.shape[1] != self.n_bins:
             raise SoundloomError(
-                f"frames have shape {frames.shape}; this codec decodes (n, {self.config.n_bins})"
+                f"frames have shape {frames.shape}; this codec decodes (n, {self.n_bins})"
             )
         if not np.isfinite(frames).all():
             raise SoundloomError("frames hold NaN or infinity; they must lie in [0, 1]")
@@ -71,16 +106,20 @@ class FrameCodec:
             n_samples = spanned
         if n_samples > spanned:
             raise SoundloomError(f"{len(frames)} frames span {spanned} samples, not {n_samples}")
-        unit = np.clip(frames, 0.0, 1.0).astype(np.float32)
+        all_of_it = np.clip(frames, 0.0, 1.0).astype(np.float32)
+        unit = self.mid(all_of_it)
         levels = self._scaler.inverse_transform(self._columns(unit)).reshape(unit.shape)
         if self.config.amplitude == "db":
             # The scale's floor stands for "this quiet or quieter"; played at the floor's own level
             # in every bin it would be an audible hiss.
             levels = np.where(unit <= 0.0, 20.0 * np.log10(AMPLITUDE_FLOOR), levels)
-        return synthesise(levels, self.config, self.sample_rate_hz, n_samples)
+        mid = synthesise(levels, self.config, self.sample_rate_hz, n_samples)
+        if self.channels == 1:
+            return mid
+        return spread(mid, self.image(all_of_it), self.config, self.sample_rate_hz)
 
     def levels(self, frames: np.ndarray) -> np.ndarray:
-        """``(n_frames, n_bins)`` in [0, 1] → levels as :func:`analyse` gives them."""
+        """The mid of ``(n_frames, …)`` in [0, 1] → levels as :func:`analyse` gives them."""
         return self._scaler.inverse_transform(self._columns(frames)).reshape(frames.shape)
 
     def frames(self, levels: np.ndarray) -> np.ndarray:
@@ -96,7 +135,7 @@ class FrameCodec:
 
     @property
     def bin_frequencies_hz(self) -> np.ndarray:
-        """Centre of each bin, ``(n_bins,)``."""
+        """Centre of each bin of the mid."""
         return bin_frequencies_hz(self.config, self.sample_rate_hz)
 
     @property
@@ -106,8 +145,10 @@ class FrameCodec:
 
     def to_json(self) -> dict[str, Any]:
         """All that :meth:`from_json` needs, in JSON types."""
+        stereo = {"channels": self.channels} if self.channels > 1 else {}
         return {
             "sample_rate_hz": self.sample_rate_hz,
+            **stereo,
             "config": self.config.model_dump(),
             "scaler_minimum": self._scaler.data_min_.tolist(),
             "scaler_maximum": self._scaler.data_max_.tolist(),
@@ -121,7 +162,8 @@ class FrameCodec:
         """
         known = CodecDocument.parse(document, origin)
         extremes = np.array([known.scaler_minimum, known.scaler_maximum], np.float32)
-        return cls(known.config, known.sample_rate_hz, _fit_scaler(extremes, known.config))
+        scaler = _fit_scaler(extremes, known.config)
+        return cls(known.config, known.sample_rate_hz, scaler, known.channels)
 
     def _columns(self, values: np.ndarray) -> np.ndarray:
         """As the scaler sees them: one column for each bin, or one for all."""

@@ -28,7 +28,7 @@ class SpectrogramConfig(Section):
 
     @property
     def n_bins(self) -> int:
-        """Values in one frame."""
+        """Values in one frame of mono."""
         return self.n_mels if self.kind == "mel" else self.n_fft // 2 + 1
 
     def n_frames(self, n_samples: int) -> int:
@@ -66,6 +66,7 @@ class CodecDocument(Section):
     """``codec.json``: the section as it was, and the levels that the scaler takes to 0 and 1."""
 
     sample_rate_hz: SampleRate
+    channels: Annotated[int, Field(ge=1, le=2)] = 1
     config: SpectrogramConfig
     scaler_minimum: list[Level]
     scaler_maximum: list[Level]

@@ -1,6 +1,6 @@
 """Clips → a fitted codec, frames, and what the round trip loses; clip by clip, in parallel.
 
-``read`` gives a clip's audio, ``(n_samples,)``; what is made of it is handed on at once, so that
+``read`` gives a clip's audio, mono or stereo; what is made of it is handed on at once, so that
 memory is bounded by a few clips.
 """
 
@@ -31,6 +31,7 @@ def fit_codec(
     segments: Sequence[Segment],
     config: SpectrogramConfig,
     sample_rate_hz: int,
+    channels: int = 1,
 ) -> FrameCodec:
     """Fit the scaler on the training segments alone."""
     training: dict[str, list[Segment]] = defaultdict(list)
@@ -39,7 +40,8 @@ def fit_codec(
             training[segment.clip].append(segment)
     used = [clip for clip in clips if clip.name in training]
     ranges = each(_level_ranges, used, read, training, config, sample_rate_hz, desc="level ranges")
-    return FrameCodec.fit([found for some in ranges for found in some], config, sample_rate_hz)
+    found = [one for some in ranges for one in some]
+    return FrameCodec.fit(found, config, sample_rate_hz, channels)
 
 
 def encode_clips(

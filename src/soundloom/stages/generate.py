@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from soundloom.audio.files import read_audio, write_audio
-from soundloom.audio.levels import peak_dbfs, rms_dbfs
+from soundloom.audio.levels import peak_dbfs, rms_dbfs, side_to_mid_db
 from soundloom.audio.samples import is_silent, resample
 from soundloom.common.errors import SoundloomError, warn
 from soundloom.common.io import folder_written_aside, write_json
@@ -60,7 +60,8 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
     clips, prompts = read_manifest().by_name, []
     for place in places:
         clip = clips[place.clip]
-        prompt = held_out_prompt(place, clip, read_audio(RAW_FOLDER / clip.file, rate_hz), rate_hz)
+        samples = read_audio(RAW_FOLDER / clip.file, rate_hz, codec.channels)
+        prompt = held_out_prompt(place, clip, samples, rate_hz)
         if holds_nothing(prompt.samples, codec):
             what = "silent" if is_silent(prompt.samples) else "no more than a click"
             warn(
@@ -88,7 +89,7 @@ def _write(
     """Write one sample's files; returns its entry in ``generated.json``."""
     rate_hz = codec.sample_rate_hz
     path = folder / "samples" / f"sample_{suffix}.wav"
-    write_audio(path, made.samples, config.sample_rate_hz, config.channels)
+    write_audio(path, made.samples, config.sample_rate_hz)
     audio = {"sample": resample(made.samples, config.sample_rate_hz, rate_hz)}
     audio["prompt"] = prompt.samples
     write_audio(folder / "prompts" / f"prompt_{suffix}.wav", prompt.samples, rate_hz)
@@ -111,10 +112,12 @@ def _write(
 
 
 def _measure(made: Continuation, prompt: Prompt, codec: FrameCodec) -> dict[str, float]:
-    """Levels, and how much the spectrum moves beside how much the prompt's did."""
+    """Levels, how much the spectrum moves and, of stereo, how wide it is, beside the prompt's."""
+    widths = {"side_to_mid_db": made.samples, "prompt_side_to_mid_db": prompt.samples}
     return {
         "peak_dbfs": peak_dbfs(made.samples),
         "rms_dbfs": rms_dbfs(made.samples),
-        "frame_change": frame_change(made.frames),
-        "prompt_frame_change": frame_change(codec.encode(prompt.samples)),
+        "frame_change": frame_change(codec.mid(made.frames)),
+        "prompt_frame_change": frame_change(codec.mid(codec.encode(prompt.samples))),
+        **{key: side_to_mid_db(of) for key, of in widths.items() if codec.channels == 2},
     }

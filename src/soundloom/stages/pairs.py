@@ -21,8 +21,12 @@ def main() -> None:
     frames = FrameFolder(FRAMES_FOLDER)
     codec = frames.read_codec()
     hop_samples = codec.config.hop_samples
+
+    def clip_mid(name: str) -> np.ndarray:
+        return codec.mid(frames.read(name))
+
     segments = without_endings(
-        read_split(), manifest.clips, frames.read, hop_samples, codec.sample_rate_hz
+        read_split(), manifest.clips, clip_mid, hop_samples, codec.sample_rate_hz
     )
     names = [clip.name for clip in manifest.clips]
     indices: dict[str, np.ndarray] = {

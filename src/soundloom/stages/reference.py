@@ -65,7 +65,7 @@ def main() -> None:
         numbers["real"]["truth"] = truth_kept(held_out, truths, rate_hz)
     tags = {"training": top_tags(training_features), "held_out": top_tags(held_out_features)}
     for name, recordings in make_controls(
-        FrameFolder(FRAMES_FOLDER).read_codec(),
+        FrameFolder(FRAMES_FOLDER).read_codec().mono,
         training,
         held_out,
         prompt_seconds=prompts.prompt_seconds,

@@ -22,8 +22,8 @@ def main() -> None:
     """Run the stage."""
     config, manifest = SpectrogramConfig.load(), read_manifest()
     clips, rate_hz = manifest.clips, manifest.sample_rate_hz
-    read = partial(_read_clip, rate_hz)
-    codec = fit_codec(read, clips, read_split(), config, rate_hz)
+    read = partial(_read_clip, rate_hz, manifest.channels)
+    codec = fit_codec(read, clips, read_split(), config, rate_hz, manifest.channels)
     with folder_written_aside(FRAMES_FOLDER) as aside:
         folder = FrameFolder(aside)
         folder.write_codec(codec)
@@ -34,10 +34,10 @@ def main() -> None:
         for position, index in enumerate(evenly_spaced(len(clips), config.n_previews)):
             path, name = aside / f"clip_{position:02d}.png", clips[index].name
             draw_encoded(path, folder.read(name), codec, title=name)
-    numbers = {"n_clips": len(clips), "n_frames": n_frames, "n_bins": codec.config.n_bins}
+    numbers = {"n_clips": len(clips), "n_frames": n_frames, "n_bins": codec.n_bins}
     round_trip = measure_round_trip(read, clips, codec)
     write_json(metrics_file("spectrogram"), numbers | {"round_trip": round_trip})
 
 
-def _read_clip(rate_hz: int, clip: Clip) -> np.ndarray:
-    return read_audio(RAW_FOLDER / clip.file, rate_hz)
+def _read_clip(rate_hz: int, channels: int, clip: Clip) -> np.ndarray:
+    return read_audio(RAW_FOLDER / clip.file, rate_hz, channels)

@@ -50,7 +50,7 @@ def main() -> None:
     settings = [config.model_dump(exclude={"listen_every"}), model_config.model_dump(), libraries()]
     checkpoint = Checkpoint(fingerprint_of(dependencies, settings))
     with LiveReport() as live:
-        shape = (codec.config.n_bins, codec.frames_per_second)
+        shape = (codec.n_bins, codec.frames_per_second)
         if kept := checkpoint.read():
             n_done = len(kept.progress.history)
             print(f"training goes on after epoch {n_done}, where it stopped", flush=True)

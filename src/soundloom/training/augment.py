@@ -2,7 +2,7 @@
 
 Each window is drawn its own variation; held-out windows are never touched. Values are taken back to
 levels first (dB or log1p), so that any scale of the frames will do. What lies at the floor of the
-scale, "this quiet or quieter", stays there.
+scale, "this quiet or quieter", stays there; and a stereo image stays as it is.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Augment:
     def _vary(self, window: np.ndarray, n_frames: int, rng: np.random.Generator) -> np.ndarray:
         wanted = self._config
         rate = 1.0 + rng.uniform(-wanted.time_stretch, wanted.time_stretch)
-        window = time_stretch(window, rate, n_frames, rng.random())
+        frames = time_stretch(window, rate, n_frames, rng.random())
+        window, image = self._codec.mid(frames), self._codec.image(frames)
         semitones = rng.uniform(-wanted.pitch_semitones, wanted.pitch_semitones)
         gain_db = rng.uniform(-wanted.gain_db, wanted.gain_db)
         bends_db = rng.uniform(-wanted.eq_db, wanted.eq_db, _EQ_POINTS)
@@ -60,7 +61,8 @@ class Augment:
         levels = shift_pitch(levels, semitones, self._frequencies_hz)
         above_floor = (window > 0.0).astype(np.float32)
         floor = shift_pitch(above_floor, semitones, self._frequencies_hz) < 0.5
-        return np.where(floor, 0.0, self._codec.frames(self._codec.louder(levels, gains_db)))
+        varied = self._codec.frames(self._codec.louder(levels, gains_db))
+        return np.concatenate([np.where(floor, 0.0, varied), image], axis=1)
 
 
 def time_stretch(window: np.ndarray, rate: float, n_frames: int, place: float) -> np.ndarray:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from soundloom.common.channels import n_channels
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_arrays, written_aside
 from soundloom.common.paths import main_root
@@ -85,11 +86,11 @@ class Checkpoint:
             shutil.rmtree(old.with_suffix(""), ignore_errors=True)
 
     def write_take(self, epoch: int, samples: np.ndarray, sample_rate_hz: int) -> Path:
-        """Keep ``(n_samples,)`` of an epoch as WAV; what lies beyond full scale is scaled down."""
+        """Keep samples of an epoch as WAV, mono or stereo, scaled down to what full scale holds."""
         file = self._takes / f"epoch_{epoch:02d}.wav"
         whole = samples / max(float(np.abs(samples).max()), 1.0)
         with written_aside(file) as aside, wave.open(str(aside), "wb") as opened:
-            opened.setparams((1, 2, sample_rate_hz, 0, "NONE", ""))
+            opened.setparams((n_channels(samples), 2, sample_rate_hz, 0, "NONE", ""))
             opened.writeframes(np.rint(32_767 * whole).astype("<i2").tobytes())
         return file
 

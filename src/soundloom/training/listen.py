@@ -26,7 +26,7 @@ def take(
     held_out: Batches,
     seconds: float = 10.0,
 ) -> np.ndarray:
-    """Continue ``prompt`` by ``seconds``: ``(n_samples,)`` float32 at the codec's rate.
+    """Continue ``prompt`` by ``seconds``: float32 at the codec's rate, in its channels.
 
     With the weights of now and the same luck every time: what differs is what was learnt. Nothing
     that training draws from, or goes on with, is touched. Raises :class:`SoundloomError` when the

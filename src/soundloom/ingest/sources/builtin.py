@@ -8,6 +8,7 @@ from pathlib import Path
 from soundloom.audio.files import Decoded
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
+from soundloom.common.channels import in_channels
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 
@@ -42,5 +43,7 @@ def _recording(seed: int, track_index: int, clip_seconds: float) -> Recording:
     )
 
 
-def _play(seed: int, track_index: int, seconds: float, sample_rate_hz: int) -> Decoded:
-    return Decoded(perform(seed, track_index, seconds, sample_rate_hz))
+def _play(
+    seed: int, track_index: int, seconds: float, sample_rate_hz: int, channels: int = 1
+) -> Decoded:
+    return Decoded(in_channels(perform(seed, track_index, seconds, sample_rate_hz), channels))
