@@ -55,6 +55,8 @@ class DensityConfig(Section):
     """``model.density``: the head that gives each latent a mixture of Gaussians."""
 
     components: Annotated[int, Field(ge=1, le=64)]
+    singly: Annotated[int, Field(ge=0, le=1024)]
+    together: Annotated[int, Field(ge=1, le=1024)]
     hidden_units: Annotated[int, Field(ge=1, le=8192)]
     dropout: Annotated[float, Field(ge=0, le=0.9)]
 
