@@ -86,6 +86,13 @@ class FrameModel(ABC):
         """Validation losses of predictors that learn nothing, in the unit of :meth:`loss`."""
         return {}
 
+    def adapted(self, train: Batches) -> Self:
+        """This model, trained on other recordings, ready to be trained on these; by default itself.
+
+        The network keeps its weights; what is estimated without it may widen to what is new.
+        """
+        return self
+
     def calibrated(self, validation: Batches) -> Self:
         """This model with whatever depends on its trained weights estimated; itself by default."""
         return self

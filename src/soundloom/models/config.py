@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from soundloom.common.params import Section
+from soundloom.common.params import Section, flattened
 
 Shapes = dict[str, tuple[int, ...]]
 """Of arrays, by their names."""
 
 CONDITIONING = ("style", "beat_clock", "bar_lags", "harmony_plan")
 """Kinds of conditioning, in the order in which a model applies them."""
+
+
+# What decides on a training and leaves no trace in the shapes of what is trained.
+_OF_TRAINING = {
+    "model.lstm.input_noise",
+    "model.latents.detail_epochs",
+    "model.backbone.dropout",
+    "model.backbone.crop_frames",
+    "model.tokens.dropout",
+    "model.tokens.token_noise",
+    "model.density.dropout",
+}
 
 
 class LstmConfig(Section):
@@ -67,12 +79,22 @@ class ModelConfig(Section):
     key = "model"
 
     name: Literal["lstm", "tokens", "density"]
+    base: Literal["none", "models/base"]
+    base: Literal["none", "models/base"]
     conditioning: list[Literal["style", "beat_clock", "bar_lags", "harmony_plan"]]
     lstm: LstmConfig
     latents: LatentsConfig
     backbone: BackboneConfig
     tokens: TokensConfig
     density: DensityConfig
+
+    def architecture(self) -> dict[str, Any]:
+        """Parameters, by ``model.section.key``, that weights of another model must share to fit."""
+        sections = {"lstm": ("lstm",), "tokens": ("latents", "backbone", "tokens")}
+        sections["density"] = ("latents", "backbone", "density")
+        chosen = {name: getattr(self, name).model_dump() for name in sections[self.name]}
+        own = {"name": self.name, "conditioning": sorted(self.conditioning), **chosen}
+        return {key: v for key, v in flattened({"model": own}).items() if key not in _OF_TRAINING}
 
     @model_validator(mode="after")
     def _agree(self) -> ModelConfig:

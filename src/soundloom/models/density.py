@@ -73,6 +73,7 @@ class Density(SequenceModel):
     ):
         super().__init__(config, frames_per_second, network.backbone, space, conditioning)
         self.network = network.model
+        self._parts = network
         self._head = network.head
         self._draws = draws_of(config.latents.n_latents, config.density)
         self._extremes = extremes
@@ -89,18 +90,29 @@ class Density(SequenceModel):
         network = _Network.build(config)
         space = LatentSpace.fit(train, config.latents)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
-        lowest, highest, products, squares = [], [], [], []
+        products, squares = [], []
         for windows in train.epoch(0):
             latents = normalised(space, windows)
-            lowest.append(latents.min(axis=(0, 1)))
-            highest.append(latents.max(axis=(0, 1)))
             products.append((latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1)))
             squares.append((latents[:, :-1] ** 2).sum(axis=(0, 1)))
-        extremes = np.array([np.min(lowest, axis=0), np.max(highest, axis=0)])
         correlations = sum(products) / np.maximum(sum(squares), 1e-6)
+        extremes = _extremes(space, train)
         model = cls(config, frames_per_second, network, space, conditioning, extremes)
         network.head.start_at(correlations, model._latent_weights)
         return model
+
+    def adapted(self, train: Batches) -> Self:
+        """Latents may go where these recordings have been, too."""
+        both = np.stack([self._extremes, _extremes(self._space, train)])
+        extremes = np.array([both[:, 0].min(axis=0), both[:, 1].max(axis=0)])
+        return type(self)(
+            self._config,
+            self._frames_per_second,
+            self._parts,
+            self._space,
+            self._conditioning,
+            extremes,
+        )
 
     def example(
         self,
@@ -170,6 +182,16 @@ class Density(SequenceModel):
             Combined.from_arrays(config.conditioning, arrays, stack),
             arrays["extremes"],
         )
+
+
+def _extremes(space: LatentSpace, batches: Batches) -> np.ndarray:
+    """``(2, n_latents)``: the lowest and highest of each normalised latent."""
+    bounds = [
+        (latents.min(axis=(0, 1)), latents.max(axis=(0, 1)))
+        for latents in (normalised(space, windows) for windows in batches.epoch(0))
+    ]
+    lowest, highest = zip(*bounds, strict=True)
+    return np.array([np.min(lowest, axis=0), np.max(highest, axis=0)])
 
 
 def draws_of(n_latents: int, config: DensityConfig) -> np.ndarray:

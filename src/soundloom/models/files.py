@@ -50,16 +50,46 @@ def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     sums tell what was damaged or exchanged by accident. Files that somebody else made may have sums
     that are right: so each is also held against what the model of ``model.json`` asks of it.
     """
-    check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+    _check_sums(folder)
     codec = read_codec(folder)
+    return _load(folder, _read_config(folder), codec), codec
+
+
+def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
+    """A trained model as the beginning of another, which ``config`` describes, on other frames.
+
+    Raises :class:`SoundloomError` as :func:`load_generator` does, and naming the parameters by
+    which the two are not of one architecture, or their frames not of one kind.
+    """
+    _check_sums(folder)
+    its_codec = read_codec(folder)
+    wanted = config.architecture() | codec.kind_of_frames()
+    given = _read_config(folder).architecture() | its_codec.kind_of_frames()
+    for key in sorted({*wanted, *given}):
+        if wanted.get(key) != given.get(key):
+            raise SoundloomError(
+                f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {folder}, which "
+                "model.base names (model.base: none trains from nothing)"
+            )
+    return _load(folder, config, its_codec)
+
+
+def _check_sums(folder: Path) -> None:
+    check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+
+
+def _read_config(folder: Path) -> ModelConfig:
     document = read_json(folder / _MODEL_FILE)
     known = document.get("config") if isinstance(document, dict) else None
-    config = ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
+    return ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
+
+
+def _load(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
     kind, n_bins = MODELS[config.name], codec.config.n_bins
     arrays = read_arrays(folder / _ARRAYS_FILE, kind.shapes(config, n_bins))
     model = kind.from_arrays(config, n_bins, codec.frames_per_second, arrays)
     _load_weights(model.network, folder / _WEIGHTS_FILE)
-    return model, codec
+    return model
 
 
 def _load_weights(network: keras.Model, path: Path) -> None:

@@ -6,6 +6,8 @@ changed since; otherwise it begins anew.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from soundloom.common.errors import warn
 from soundloom.common.io import folder_written_aside, write_json, write_rows
 from soundloom.common.keras_setup import start_keras
@@ -32,7 +34,7 @@ def main() -> None:
     """Run the stage."""
     config, model_config = TrainConfig.load(), ModelConfig.load()
     start_keras(config.seed, config.threads)
-    from soundloom.models.files import save_generator
+    from soundloom.models.files import load_base, save_generator
     from soundloom.models.registry import build_model, rebuild_model
     from soundloom.training.files import Checkpoint, fingerprint_of
     from soundloom.training.fit import libraries, summarise, train
@@ -57,7 +59,10 @@ def main() -> None:
         else:
             if checkpoint.has_others():
                 print(_ANEW, flush=True)
-            model = build_model(model_config, *shape, batches)
+            if model_config.base == "none":
+                model = build_model(model_config, *shape, batches)
+            else:
+                model = load_base(Path(model_config.base), model_config, codec).adapted(batches)
         model, history = train(
             model, batches, held_out, config, vary=vary, on_epoch=live.epoch,
             before=kept.progress if kept else None,
