@@ -80,7 +80,6 @@ class ModelConfig(Section):
 
     name: Literal["lstm", "tokens", "density"]
     base: Literal["none", "models/base"]
-    base: Literal["none", "models/base"]
     conditioning: list[Literal["style", "beat_clock", "bar_lags", "harmony_plan"]]
     lstm: LstmConfig
     latents: LatentsConfig
