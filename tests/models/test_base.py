@@ -1,4 +1,4 @@
-"""A trained model as the beginning of another: what it keeps, and what does not fit it."""
+"""A model as the beginning of another: what may differ, and what does not fit."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ import pytest
 from params import small_config
 from recordings import music
 from signals import RATE_HZ
-from small_models import batches, small_codec, train_config, trained, trained_once, whole_config
+from small_models import batches, built, small_codec, whole_config
 from soundloom.common.errors import SoundloomError
 from soundloom.spectral.codec import FrameCodec
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["lstm", "tokens", "density"])
-def name(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+CONFIG = whole_config("density")
 
 
-@pytest.fixture
-def base(name: str, tmp_path: Path) -> Path:
-    model, _ = trained_once(name)
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = built(CONFIG)
     from soundloom.models.files import save_generator
 
-    folder = tmp_path / "base"
+    folder = tmp_path_factory.mktemp("models") / "base"
     folder.mkdir()
-    save_generator(folder, model, small_codec(), whole_config(name))
+    save_generator(folder, model, small_codec(), CONFIG)
     return folder
 
 
@@ -40,30 +38,17 @@ def begun(folder: Path, config: Any, codec: FrameCodec | None = None) -> Any:
     return load_base(folder, config, codec or small_codec())
 
 
-def test_training_goes_on_from_what_the_base_has_learnt(name: str, base: Path) -> None:
-    best = min(row["val_loss"] for row in trained_once(name)[1])
-    model = begun(base, whole_config(name)).adapted(batches("train", seed=0))
-    slow = train_config(epochs=1, learning_rate=1e-7)
-    _, (row,) = trained(model, slow)
-    assert row["val_loss"] == pytest.approx(best, rel=1e-3)
-    _, history = trained(model, train_config(epochs=2, learning_rate=1e-3))
-    assert history[-1]["val_loss"] < best
-
-
-@pytest.mark.parametrize("name", ["density"])
-def test_what_is_of_training_alone_may_differ(name: str, base: Path) -> None:
+def test_what_is_of_training_alone_may_differ(base: Path) -> None:
     changes = {"dropout": 0.5, "crop_frames": 16}
-    config = whole_config(name)
-    backbone = config.backbone.model_copy(update=changes)
-    model = begun(base, config.model_copy(update={"backbone": backbone}))
+    backbone = CONFIG.backbone.model_copy(update=changes)
+    model = begun(base, CONFIG.model_copy(update={"backbone": backbone}))
     windows = next(iter(batches("train").epoch(0)))
     steps = model.example(windows, training=True, rng=np.random.default_rng(0)).inputs[0]
     assert steps.shape[1] == 8
 
 
-@pytest.mark.parametrize("name", ["density"])
-def test_latents_may_go_where_they_have_been_in_either(name: str, base: Path) -> None:
-    model = begun(base, whole_config(name))
+def test_latents_may_go_where_they_have_been_in_either(base: Path) -> None:
+    model = begun(base, CONFIG)
     lowest, highest = model.arrays()["extremes"]
     loud = [1.5 * windows for windows in batches("train").epoch(0)]
 
@@ -79,7 +64,6 @@ def test_latents_may_go_where_they_have_been_in_either(name: str, base: Path) ->
     np.testing.assert_allclose(same, [lowest, highest])
 
 
-@pytest.mark.parametrize("name", ["density"])
 @pytest.mark.parametrize(
     ("section", "key", "value", "match"),
     [
@@ -89,19 +73,17 @@ def test_latents_may_go_where_they_have_been_in_either(name: str, base: Path) ->
     ],
 )
 def test_another_architecture_is_refused_by_its_key(
-    name: str, base: Path, section: str, key: str, value: int, match: str
+    base: Path, section: str, key: str, value: int, match: str
 ) -> None:
-    config = whole_config(name)
-    changed = getattr(config, section).model_copy(update={key: value})
+    changed = getattr(CONFIG, section).model_copy(update={key: value})
     with pytest.raises(SoundloomError, match=match):
-        begun(base, config.model_copy(update={section: changed}))
+        begun(base, CONFIG.model_copy(update={section: changed}))
 
 
-@pytest.mark.parametrize("name", ["density"])
-def test_frames_of_another_kind_are_refused(name: str, base: Path) -> None:
+def test_frames_of_another_kind_are_refused(base: Path) -> None:
     known = small_codec().config.model_dump() | {"range_db": 60.0, "griffin_lim_iterations": 3}
     config = small_config({f"spectrogram.{key}": value for key, value in known.items()})
     ranges = [FrameCodec.level_range(music(8, RATE_HZ), config.spectrogram, RATE_HZ)]
     codec = FrameCodec.fit(ranges, config.spectrogram, RATE_HZ)
     with pytest.raises(SoundloomError, match=r"^spectrogram\.range_db is 60\.0; it must be 80\.0"):
-        begun(base, whole_config(name), codec)
+        begun(base, CONFIG, codec)
