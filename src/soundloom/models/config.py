@@ -79,7 +79,7 @@ class ModelConfig(Section):
     key = "model"
 
     name: Literal["lstm", "tokens", "density"]
-    base: Literal["none", "models/base"]
+    base: Literal["none", "pretrained"]
     conditioning: list[Literal["style", "beat_clock", "bar_lags", "harmony_plan"]]
     lstm: LstmConfig
     latents: LatentsConfig

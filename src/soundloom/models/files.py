@@ -68,8 +68,8 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     for key in sorted({*wanted, *given}):
         if wanted.get(key) != given.get(key):
             raise SoundloomError(
-                f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {folder}, which "
-                "model.base names (model.base: none trains from nothing)"
+                f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {folder}, where "
+                "training begins (model.base: none has it begin from nothing)"
             )
     return _load(folder, config, its_codec)
 

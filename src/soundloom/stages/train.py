@@ -6,13 +6,12 @@ changed since; otherwise it begins anew.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from soundloom.common.errors import warn
 from soundloom.common.io import folder_written_aside, write_json, write_rows
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.params import read_params
 from soundloom.common.paths import (
+    BASE_FOLDER,
     FRAMES_FOLDER,
     GENERATOR_FOLDER,
     HISTORY_FILE,
@@ -62,7 +61,7 @@ def main() -> None:
             if model_config.base == "none":
                 model = build_model(model_config, *shape, batches)
             else:
-                model = load_base(Path(model_config.base), model_config, codec).adapted(batches)
+                model = load_base(BASE_FOLDER, model_config, codec).adapted(batches)
         model, history = train(
             model, batches, held_out, config, vary=vary, on_epoch=live.epoch,
             before=kept.progress if kept else None,
