@@ -89,8 +89,8 @@ def test_the_likelihood_by_hand(density: ModuleType) -> None:
 
 def test_latents_drawn_together_share_their_component(density: ModuleType) -> None:
     # Logits add up: one component of weight 0.8 at (0, 0), one of 0.2 at (3, 3), std 1.
-    logits = [np.log([0.8, 0.2]), [0.0, 0.0]]
-    mixture = np.stack([[own, [0.0, 3.0], [0.0, 0.0]] for own in logits]).astype(np.float32)
+    mixture = np.zeros((2, 3, 2), np.float32)
+    mixture[0, 0], mixture[:, 1] = np.log([0.8, 0.2]), [0.0, 3.0]
     both = np.array([3.0, 0.5], np.float32)
     parts = [norm.pdf(both, place).prod() for place in (0.0, 3.0)]
     expected = -np.log(np.dot([0.8, 0.2], parts)) / 2
