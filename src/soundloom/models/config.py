@@ -19,6 +19,7 @@ CONDITIONING = ("style", "beat_clock", "bar_lags", "harmony_plan")
 _OF_TRAINING = {
     "model.lstm.input_noise",
     "model.latents.detail_epochs",
+    "model.texture.epochs",
     "model.backbone.dropout",
     "model.backbone.crop_frames",
     "model.tokens.dropout",
@@ -42,6 +43,14 @@ class LatentsConfig(Section):
     n_latents: Annotated[int, Field(ge=1, le=1024)]
     detail_units: Annotated[int, Field(ge=0, le=8192)]
     detail_epochs: Annotated[int, Field(ge=1, le=1000)]
+
+
+class TextureConfig(Section):
+    """``model.texture``: the network that draws what latents leave out of the frames."""
+
+    units: Annotated[int, Field(ge=0, le=4096)]
+    layers: Annotated[int, Field(ge=1, le=32)]
+    epochs: Annotated[int, Field(ge=1, le=10000)]
 
 
 class BackboneConfig(Section):
@@ -83,14 +92,15 @@ class ModelConfig(Section):
     conditioning: list[Literal["style", "beat_clock", "bar_lags", "harmony_plan"]]
     lstm: LstmConfig
     latents: LatentsConfig
+    texture: TextureConfig
     backbone: BackboneConfig
     tokens: TokensConfig
     density: DensityConfig
 
     def architecture(self) -> dict[str, Any]:
         """Parameters, by ``model.section.key``, that weights of another model must share to fit."""
-        sections = {"lstm": ("lstm",), "tokens": ("latents", "backbone", "tokens")}
-        sections["density"] = ("latents", "backbone", "density")
+        sections = {"lstm": ("lstm",), "tokens": ("latents", "texture", "backbone", "tokens")}
+        sections["density"] = ("latents", "texture", "backbone", "density")
         chosen = {name: getattr(self, name).model_dump() for name in sections[self.name]}
         own = {"name": self.name, "conditioning": sorted(self.conditioning), **chosen}
         return {key: v for key, v in flattened({"model": own}).items() if key not in _OF_TRAINING}
@@ -100,4 +110,10 @@ class ModelConfig(Section):
         kinds = self.conditioning
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"conditioning is {kinds}; it must name each kind at most once")
+        if self.latents.detail_units and self.texture.units:
+            raise ValueError(
+                f"texture.units is {self.texture.units} and latents.detail_units "
+                f"{self.latents.detail_units}; one of them must be 0: what latents leave out is "
+                "either drawn or predicted"
+            )
         return self

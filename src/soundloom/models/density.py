@@ -88,7 +88,7 @@ class Density(SequenceModel):
     ) -> Self:
         """Fit latents and conditioning; the network starts at predicting from the last step."""
         network = _Network.build(config)
-        space = LatentSpace.fit(train, config.latents)
+        space = LatentSpace.fit(train, config)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
         products, squares = [], []
         for windows in train.epoch(0):
@@ -178,7 +178,7 @@ class Density(SequenceModel):
             config,
             frames_per_second,
             _Network.build(config),
-            LatentSpace.from_arrays(config.latents, arrays),
+            LatentSpace.from_arrays(config, arrays),
             Combined.from_arrays(config.conditioning, arrays, stack),
             arrays["extremes"],
         )

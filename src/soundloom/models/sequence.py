@@ -96,19 +96,21 @@ class SequenceModel(FrameModel):
         progress: Progress = iter,
     ) -> np.ndarray:
         space = self._space
+        # Apart from the steps' numbers, or a longer continuation would not begin as a shorter one.
+        texture_rngs = [rng.spawn(1)[0] for rng in rngs]
         with threadpool_limits(1):
             whole = space.latents.whole_steps(prompts)
             prepared = self._prepared(whole, space.n_steps_for(n_frames))
             drawn = self._rollout(prepared, temperature, top_p, rngs, progress)
             latents = prepared.norm.denormalise(self._latents_of(drawn))
-            return space.decode(latents)[:, :n_frames]
+            return space.decode(latents, texture_rngs)[:, :n_frames]
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self._space.arrays() | self._conditioning.arrays()
 
     @classmethod
     def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
-        of_space = LatentSpace.shapes(config.latents, n_bins)
+        of_space = LatentSpace.shapes(config, n_bins)
         return of_space | Combined.shapes(config.conditioning, n_bins)
 
     def _prepared(
