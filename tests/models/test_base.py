@@ -47,21 +47,18 @@ def test_what_is_of_training_alone_may_differ(base: Path) -> None:
     assert steps.shape[1] == 8
 
 
-def test_latents_may_go_where_they_have_been_in_either(base: Path) -> None:
+def test_latents_go_where_the_new_recordings_have_been(base: Path) -> None:
     model = begun(base, CONFIG)
-    lowest, highest = model.arrays()["extremes"]
+    before = model.arrays()["extremes"]
     loud = [1.5 * windows for windows in batches("train").epoch(0)]
 
     class Louder:
         def epoch(self, number: int) -> Any:
             return iter(loud)
 
-    wider = model.adapted(Louder()).arrays()["extremes"]
-    assert (wider[0] <= lowest).all()
-    assert (wider[1] >= highest).all()
-    assert (wider[0] < lowest).any() or (wider[1] > highest).any()
+    assert np.abs(model.adapted(Louder()).arrays()["extremes"] - before).max() > 0.01
     same = model.adapted(batches("train", seed=0)).arrays()["extremes"]
-    np.testing.assert_allclose(same, [lowest, highest])
+    np.testing.assert_allclose(same, before, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

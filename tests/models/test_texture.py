@@ -87,16 +87,13 @@ def test_it_learns_how_much_texture_there_is() -> None:
     keras.utils.set_random_seed(0)
     windows = noisy_windows()
     latents = Latents.fit(iter([windows]), 2, 1)
-    texture = Texture.fit(batches(windows), latents, TextureConfig(units=24, layers=1, epochs=60))
+    texture = Texture.fit(batches(windows), latents, TextureConfig(units=24, layers=1, epochs=300))
     standardised, real = texture_of(windows, latents)
-    drawn = texture(standardised, [np.random.default_rng(k) for k in range(len(windows))])
+    drawn = texture(standardised, [np.random.default_rng(k) for k in range(len(windows))], 1.0)
     drawn = drawn.reshape(real.shape)
-    loud = standardised[..., 0] > 0.8
-    quiet = standardised[..., 0] < -0.8
-    if (
-        windows.mean(axis=-1)[:, :128:2][loud].mean()
-        < windows.mean(axis=-1)[:, :128:2][quiet].mean()
-    ):
+    loud, quiet = standardised[..., 0] > 0.8, standardised[..., 0] < -0.8
+    # A component's sign says nothing: the louder side is the one with more texture.
+    if real[loud].std() < real[quiet].std():
         loud, quiet = quiet, loud
     for steps in (loud, quiet):
         assert drawn[steps].std() == pytest.approx(real[steps].std(), rel=0.25)

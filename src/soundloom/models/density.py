@@ -77,7 +77,7 @@ class Density(SequenceModel):
         self._head = network.head
         self._draws = draws_of(config.latents.n_latents, config.density)
         self._extremes = extremes
-        """``(2, n_latents)``: lowest and highest of each normalised latent in training."""
+        """``(2, n_latents)``: how low and high each normalised latent goes in training."""
         weights = space.latents.stds
         self._latent_weights = (weights / weights.mean()).astype(np.float32)
         """``(n_latents,)`` of mean 1: variance weighting, of the inputs and in the loss."""
@@ -102,16 +102,14 @@ class Density(SequenceModel):
         return model
 
     def adapted(self, train: Batches) -> Self:
-        """Latents may go where these recordings have been, too."""
-        both = np.stack([self._extremes, _extremes(self._space, train)])
-        extremes = np.array([both[:, 0].min(axis=0), both[:, 1].max(axis=0)])
+        """Latents go where these recordings have been, no longer where others have."""
         return type(self)(
             self._config,
             self._frames_per_second,
             self._parts,
             self._space,
             self._conditioning,
-            extremes,
+            _extremes(self._space, train),
         )
 
     def example(
@@ -185,13 +183,16 @@ class Density(SequenceModel):
 
 
 def _extremes(space: LatentSpace, batches: Batches) -> np.ndarray:
-    """``(2, n_latents)``: the lowest and highest of each normalised latent."""
+    """``(2, n_latents)``: lowest and highest of each normalised latent in a batch, on average.
+
+    Of the strangest moment in hours of music, a model has not learnt what comes after it.
+    """
     bounds = [
         (latents.min(axis=(0, 1)), latents.max(axis=(0, 1)))
         for latents in (normalised(space, windows) for windows in batches.epoch(0))
     ]
     lowest, highest = zip(*bounds, strict=True)
-    return np.array([np.min(lowest, axis=0), np.max(highest, axis=0)])
+    return np.array([np.mean(lowest, axis=0), np.mean(highest, axis=0)])
 
 
 def draws_of(n_latents: int, config: DensityConfig) -> np.ndarray:
@@ -296,7 +297,7 @@ class MixtureSampler:
 
     For each it computes only what it newly needs. A property test holds it equal to the head.
     ``input_weights`` (n_latents,) are what latents are multiplied by as inputs of the backbone; no
-    latent drawn leaves ``extremes`` (2, n_latents), lowest and highest in training: beyond them the
+    latent drawn leaves ``extremes`` (2, n_latents), how far training went: beyond them the
     network has nothing to go by, and one latent out of all bounds would take those after it along.
     """
 

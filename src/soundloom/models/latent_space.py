@@ -40,7 +40,7 @@ class LatentSpace:
         return self.latents.encode(frames) / self.latents.stds
 
     def decode(self, standardised: np.ndarray, rngs: Sequence[np.random.Generator]) -> np.ndarray:
-        """Frames in [0, 1], float32; each sequence's texture is drawn by a generator of ``rngs``."""
+        """Float32 frames in [0, 1]; the texture of each sequence is drawn by one of ``rngs``."""
         frames = self.latents.decode(standardised * self.latents.stds)
         if self._detail:
             frames = np.clip(frames + self._detail(standardised), 0.0, 1.0)

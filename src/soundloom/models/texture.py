@@ -12,6 +12,7 @@ Trained with Keras, applied in NumPy: the two stand side by side, and a test hol
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,10 +36,13 @@ _KERNEL_STEPS = 5
 _WIDENING = 3
 _N_TIMES = 8
 _EPSILON = 1e-6
-# Steps from noise to texture: half as many are heard, twice as many are not.
+# Steps from noise to texture; 20 are no better.
 _N_EVALUATIONS = 8
 _BATCH_SEQUENCES, _SEQUENCE_STEPS = 16, 128
 _LEARNING_RATE = 1e-3
+# Std of the noise that texture is drawn from. Rock that nothing was learned from, through the
+# latents and back: FAD 9.0 at 1.0, 7.2 at 0.8, 8.6 at 0.0; 9.5 without texture.
+_TEMPERATURE = 0.8
 # Steps computed at a time: always the same number, or products would round differently.
 _CHUNK_STEPS = 256
 
@@ -198,7 +202,10 @@ class Texture:
         return cls(network.get_weights(), scales, latents.stack_frames)
 
     def __call__(
-        self, latents: np.ndarray, rngs: Sequence[np.random.Generator], temperature: float = 1.0
+        self,
+        latents: np.ndarray,
+        rngs: Sequence[np.random.Generator],
+        temperature: float = _TEMPERATURE,
     ) -> np.ndarray:
         """``(batch, n_steps, n_latents)``, a generator each; ``temperature`` scales the noise."""
         drawn = [
@@ -222,10 +229,8 @@ class Texture:
             for evaluation in range(_N_EVALUATIONS):
                 time = np.full(1, evaluation / _N_EVALUATIONS, np.float32)
                 of_time = self._of_time(time)
-                noisy = texture
-                towards = pool.map(
-                    lambda start: self._direction(noisy, from_latents, of_time, start), starts
-                )
+                of_chunk = functools.partial(self._direction, texture, from_latents, of_time)
+                towards = pool.map(of_chunk, starts)
                 texture = texture + np.concatenate(list(towards)) / np.float32(_N_EVALUATIONS)
         return texture * self._scales
 
