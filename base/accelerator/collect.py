@@ -36,7 +36,7 @@ def main() -> None:
     model = Density.from_arrays(config, *shape, arrays)
     model.network.set_weights(list(_in_order(given.out / "density.npz")))
     pairs = PairsFolder(PAIRS_FOLDER, frames.read)
-    model = model.adapted(pairs.batches("train", batch_size=16, seed=None))
+    model = model.adapted(config, pairs.batches("train", batch_size=16, seed=None))
     with folder_written_aside(GENERATOR_FOLDER) as aside:
         save_generator(aside, model, codec, config)
 

@@ -56,8 +56,8 @@ def test_latents_go_where_the_new_recordings_have_been(base: Path) -> None:
         def epoch(self, number: int) -> Any:
             return iter(loud)
 
-    assert np.abs(model.adapted(Louder()).arrays()["extremes"] - before).max() > 0.01
-    same = model.adapted(batches("train", seed=0)).arrays()["extremes"]
+    assert np.abs(model.adapted(CONFIG, Louder()).arrays()["extremes"] - before).max() > 0.01
+    same = model.adapted(CONFIG, batches("train", seed=0)).arrays()["extremes"]
     np.testing.assert_allclose(same, before, rtol=1e-5)
 
 

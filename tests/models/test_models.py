@@ -84,7 +84,7 @@ def test_training_goes_on_from_what_a_base_has_learnt(fitted: Fitted, tmp_path: 
 
     best = min(row["val_loss"] for row in history)
     again = load_base(tmp_path / "base", whole_config(name), small_codec())
-    again = again.adapted(batches("train", seed=0))
+    again = again.adapted(whole_config(name), batches("train", seed=0))
     _, (row,) = trained(again, train_config(epochs=1, learning_rate=1e-7))
     assert row["val_loss"] == pytest.approx(best, rel=1e-3)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from soundloom.models.config import TextureConfig
+from soundloom.models.latent_space import LatentSpace
 from soundloom.models.latents import Latents
 from soundloom.models.texture import Texture, texture_network, texture_of, time_features
 from soundloom.pairs.windows import WindowBatches
@@ -98,3 +99,28 @@ def test_it_learns_how_much_texture_there_is() -> None:
     for steps in (loud, quiet):
         assert drawn[steps].std() == pytest.approx(real[steps].std(), rel=0.25)
     assert drawn[loud].std() > 2.0 * drawn[quiet].std()
+
+
+def test_texture_moves_around_the_detail_where_there_is_one(
+    untrained: tuple[keras.Model, Texture],
+) -> None:
+    latents = Latents.fit(iter([noisy_windows()]), 2, N_LATENTS)
+    texture = untrained[1]
+    quiet = Texture(untrained[0].get_weights(), np.full(2 * N_BINS, 0.01, np.float32), 2)
+
+    def detail(standardised: np.ndarray) -> np.ndarray:
+        return np.full((len(standardised), 2 * standardised.shape[1], N_BINS), 0.1, np.float32)
+
+    steps = np.random.default_rng(2).standard_normal((1, 40, N_LATENTS)).astype(np.float32)
+    plain = latents.decode(steps * latents.stds)
+    moved = [
+        LatentSpace(latents, detail, quiet).decode(steps, [np.random.default_rng(seed)])  # type: ignore[arg-type]
+        for seed in range(40)
+    ]
+    around = quiet(steps, [np.random.default_rng(0)]) - quiet.mean(steps)
+    assert np.ptp(moved, axis=0).mean() > 0.5 * around.std()
+    drawn_mean = np.mean([quiet(steps, [np.random.default_rng(s)]) for s in range(40)], axis=0)
+    expected = plain + 0.1 + 0.75 * (drawn_mean - quiet.mean(steps))
+    np.testing.assert_allclose(np.mean(moved, axis=0), np.clip(expected, 0, 1), atol=2e-3)
+    alone = LatentSpace(latents, None, texture).decode(steps, [np.random.default_rng(0)])
+    assert alone.shape == plain.shape

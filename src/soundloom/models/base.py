@@ -86,10 +86,11 @@ class FrameModel(ABC):
         """Validation losses of predictors that learn nothing, in the unit of :meth:`loss`."""
         return {}
 
-    def adapted(self, train: Batches) -> Self:
+    def adapted(self, config: ModelConfig, train: Batches) -> Self:
         """This model, trained on other recordings, ready to be trained on these; by default itself.
 
-        The network keeps its weights; what is estimated without it may widen to what is new.
+        The network keeps its weights; what ``config`` has learned anew, and what is estimated
+        without the network, comes from ``train``.
         """
         return self
 

@@ -15,8 +15,10 @@ CONDITIONING = ("style", "beat_clock", "bar_lags", "harmony_plan")
 """Kinds of conditioning, in the order in which a model applies them."""
 
 
-# What decides on a training and leaves no trace in the shapes of what is trained.
+# What decides on a training and leaves no trace in the shapes of what is trained, or, as the detail
+# does, is learned anew from each corpus.
 _OF_TRAINING = {
+    "model.latents.detail_units",
     "model.lstm.input_noise",
     "model.latents.detail_epochs",
     "model.texture.epochs",
@@ -110,10 +112,4 @@ class ModelConfig(Section):
         kinds = self.conditioning
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"conditioning is {kinds}; it must name each kind at most once")
-        if self.latents.detail_units and self.texture.units:
-            raise ValueError(
-                f"texture.units is {self.texture.units} and latents.detail_units "
-                f"{self.latents.detail_units}; one of them must be 0: what latents leave out is "
-                "either drawn or predicted"
-            )
         return self

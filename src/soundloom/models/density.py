@@ -101,16 +101,11 @@ class Density(SequenceModel):
         network.head.start_at(correlations, model._latent_weights)
         return model
 
-    def adapted(self, train: Batches) -> Self:
-        """Latents go where these recordings have been, no longer where others have."""
-        return type(self)(
-            self._config,
-            self._frames_per_second,
-            self._parts,
-            self._space,
-            self._conditioning,
-            _extremes(self._space, train),
-        )
+    def adapted(self, config: ModelConfig, train: Batches) -> Self:
+        """Also: latents go where these recordings have been, no longer where others have."""
+        other = super().adapted(config, train)
+        other._extremes = _extremes(self._space, train)
+        return other
 
     def example(
         self,

@@ -62,16 +62,18 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     which the two are not of one architecture, or their frames not of one kind.
     """
     _check_sums(folder)
-    its_codec = read_codec(folder)
+    its_codec, its_config = read_codec(folder), _read_config(folder)
     wanted = config.architecture() | codec.kind_of_frames()
-    given = _read_config(folder).architecture() | its_codec.kind_of_frames()
+    given = its_config.architecture() | its_codec.kind_of_frames()
     for key in sorted({*wanted, *given}):
         if wanted.get(key) != given.get(key):
             raise SoundloomError(
                 f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {folder}, where "
                 "training begins (model.base: none has it begin from nothing)"
             )
-    return _load(folder, config, its_codec)
+    units = {"detail_units": its_config.latents.detail_units}
+    latents = config.latents.model_copy(update=units)
+    return _load(folder, config.model_copy(update={"latents": latents}), its_codec)
 
 
 def _check_sums(folder: Path) -> None:

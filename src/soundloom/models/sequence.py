@@ -6,10 +6,11 @@ subclass adds, gives a distribution over the next step. A rollout draws one step
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import keras
 import numpy as np
@@ -23,6 +24,9 @@ from soundloom.models.conditioning.combined import Combined, CombinedFeatures
 from soundloom.models.config import ModelConfig, Shapes
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latent_space import LatentSpace
+
+if TYPE_CHECKING:
+    from soundloom.pairs.windows import Batches
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,12 @@ class SequenceModel(FrameModel):
         self._backbone = backbone
         self._space = space
         self._conditioning = conditioning
+
+    def adapted(self, config: ModelConfig, train: Batches) -> Self:
+        """The same latents, with a detail that was learned from these recordings."""
+        other = copy.copy(self)
+        other._config, other._space = config, self._space.adapted(config, train)
+        return other
 
     @abstractmethod
     def _steps_of(self, latents: np.ndarray) -> np.ndarray:

@@ -135,7 +135,7 @@ class _Weights(NamedTuple):
         n_own, n_each = len(cls._fields) - 1, len(_Block._fields)
         firsts = range(n_own, len(weights), n_each)
         blocks = [_Block(*weights[first : first + n_each]) for first in firsts]
-        return cls(*weights[:n_own], blocks)
+        return cls(*weights[:n_own], blocks=blocks)
 
 
 def _shapes(n_latents: int, n_values: int, config: TextureConfig) -> Shapes:
@@ -214,6 +214,10 @@ class Texture:
         ]
         n_frames = latents.shape[1] * self._stack_frames
         return np.reshape(drawn, (len(latents), n_frames, -1))
+
+    def mean(self, latents: np.ndarray) -> np.ndarray:
+        """What no noise is carried to: about the mean of all the texture that may be."""
+        return self(latents, [np.random.default_rng(0)] * len(latents), temperature=0.0)
 
     def _of_one(
         self, latents: np.ndarray, rng: np.random.Generator, temperature: float
@@ -326,7 +330,8 @@ def _examples(
                 steps = slice(start, start + _SEQUENCE_STEPS)
                 crops.append((sequence[steps], missing[steps] / scales))
                 if len(crops) == _BATCH_SEQUENCES:
-                    yield _noisy(*map(np.stack, zip(*crops, strict=True)), rng)
+                    stacked, texture = (np.stack(each) for each in zip(*crops, strict=True))
+                    yield _noisy(stacked, texture, rng)
                     crops = []
 
 

@@ -61,7 +61,8 @@ def main() -> None:
             if model_config.base == "none":
                 model = build_model(model_config, *shape, batches)
             else:
-                model = load_base(BASE_FOLDER, model_config, codec).adapted(batches)
+                model = load_base(BASE_FOLDER, model_config, codec)
+                model = model.adapted(model_config, batches)
         model, history = train(
             model, batches, held_out, config, vary=vary, on_epoch=live.epoch,
             before=kept.progress if kept else None,
