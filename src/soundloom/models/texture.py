@@ -135,7 +135,7 @@ class _Weights(NamedTuple):
         n_own, n_each = len(cls._fields) - 1, len(_Block._fields)
         firsts = range(n_own, len(weights), n_each)
         blocks = [_Block(*weights[first : first + n_each]) for first in firsts]
-        return cls(*weights[:n_own], blocks=blocks)
+        return cls(**dict(zip(cls._fields, weights[:n_own], strict=False)), blocks=blocks)
 
 
 def _shapes(n_latents: int, n_values: int, config: TextureConfig) -> Shapes:
