@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test coverage check ui listen demo compare notebook study bench verify \
-    audit lint lock clean
+    base audit lint lock clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench: $(READY) ## Measure how fast audio is made, and how often tempo and key o
 
 verify: $(READY) ## Rebuild the last commit twice, from fresh clones, and say what differs (an hour)
 	python bench/verify.py
+
+base: $(READY) ## Make models/base anew: 30 hours of free music, 25 GB, hours (its result is in git)
+	cd base && dvc repro
 
 audit: ## Look for known faults of the locked packages, where their index can be reached
 	$(PYTHON) bench/audit.py

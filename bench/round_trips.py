@@ -106,10 +106,12 @@ def main() -> None:
     for n_latents in arguments.latents or [wanted.n_latents]:
         for detail_units in dict.fromkeys((0, wanted.detail_units)):
             tried = wanted.model_copy(update={"n_latents": n_latents, "detail_units": detail_units})
-            space = LatentSpace.fit(segments, tried)
+            model = config.model.model_copy(update={"latents": tried})
+            space = LatentSpace.fit(segments, model)
 
             def there_and_back(samples: np.ndarray, space: LatentSpace = space) -> np.ndarray:
-                return codec.decode(space.decode(space.encode(codec.encode(samples))))
+                latents = space.encode(codec.encode(samples)[None])
+                return codec.decode(space.decode(latents, [np.random.default_rng(0)])[0])
 
             what = "and their detail" if detail_units else f"of {wanted.stack_frames} frames"
             show(f"{n_latents} latents {what}", there_and_back)

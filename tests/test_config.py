@@ -27,6 +27,13 @@ def test_the_projects_file_is_valid_and_holds_every_key_once() -> None:
     assert flattened(read_params(FILE)).keys() == flattened(config.model_dump()).keys()
 
 
+def test_the_bases_file_is_valid_and_leaves_the_test_corpora_alone() -> None:
+    base = Config.load(REPOSITORY / "base" / "params.yaml")
+    for_tests = ("fretsonfire-", "singularity-", "hyperrogue-", "marsshooter-", "unknown-horizons")
+    assert not [name for name in base.dataset.debian.packages if name.startswith(for_tests)]
+    assert base.model.base == "none"
+
+
 def test_every_key_of_the_projects_file_says_its_range() -> None:
     lines = FILE.read_text(encoding="utf-8").splitlines()
     keys = {key.rpartition(".")[2] for key in flattened(read_params(FILE))}

@@ -16,7 +16,20 @@ from soundloom.common.params import Section, flattened, read_params
 
 DOCUMENT = read_params(REPOSITORY / "dvc.yaml")
 STAGES: dict[str, Any] = DOCUMENT["stages"]
+BASE: dict[str, Any] = read_params(REPOSITORY / "base" / "dvc.yaml")["stages"]
 
+
+def from_root(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage of base/dvc.yaml with the project's code named as from the project's root."""
+    deps = [dep.removeprefix("../") for dep in stage["deps"]]
+    return stage | {"cmd": stage["cmd"].replace("../", ""), "deps": deps}
+
+
+# With the stages that the base's pipeline alone has.
+ALL = STAGES | {name: from_root(stage) for name, stage in BASE.items() if name not in STAGES}
+
+# What a stage has in both pipelines.
+KEPT = ("cmd", "deps", "params")
 # They show every parameter there is.
 OF_ALL_PARAMS = ("report", "track")
 
@@ -30,7 +43,7 @@ def outs(stage: str) -> dict[str, dict[str, bool]]:
 
 def code_deps(stage: str) -> list[Path]:
     """The files and folders of code that a stage lists."""
-    return [Path(dep) for dep in STAGES[stage]["deps"] if dep.startswith("src/")]
+    return [Path(dep) for dep in ALL[stage]["deps"] if dep.startswith("src/")]
 
 
 def test_the_stages_in_their_order() -> None:
@@ -42,18 +55,28 @@ def test_the_stages_in_their_order() -> None:
 
 def test_a_stage_for_each_file_of_stages() -> None:
     files = {path.stem for path in (REPOSITORY / "src/soundloom/stages").glob("*.py")}
-    assert files - {"__init__"} == set(STAGES)
+    assert files - {"__init__"} == set(ALL)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", BASE)
+def test_the_bases_pipeline_is_of_the_same_stages(stage: str) -> None:
+    assert list(BASE) == ["download", "split", "spectrogram", "pairs", "train", "pack"]
+    if stage in STAGES:
+        same = {key: value for key, value in from_root(BASE[stage]).items() if key in KEPT}
+        wanted = {key: value for key, value in STAGES[stage].items() if key in KEPT}
+        wanted["deps"] = [dep for dep in wanted["deps"] if not dep.startswith("${")]
+        assert same == wanted
+
+
+@pytest.mark.parametrize("stage", ALL)
 def test_each_stage_says_what_it_is_and_runs_itself(stage: str) -> None:
-    assert len(STAGES[stage]["desc"]) > 10
-    assert STAGES[stage]["cmd"] == f"python src/stage.py {stage}"
+    assert len(ALL[stage]["desc"]) > 10
+    assert ALL[stage]["cmd"] == f"python src/stage.py {stage}"
     own = Path(f"src/soundloom/stages/{stage}.py")
     assert code_deps(stage)[:2] == [Path("src/stage.py"), own]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL)
 def test_all_code_that_a_stage_imports_is_among_its_dependencies(stage: str) -> None:
     # Modules of a docstring alone, as packages have, run nothing: an edit need not re-run a stage.
     running = {
@@ -69,7 +92,7 @@ def test_all_code_that_a_stage_imports_is_among_its_dependencies(stage: str) -> 
     assert not missing, f"list their folders in dvc.yaml: {sorted(map(str, missing))}"
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ALL)
 def test_every_folder_that_a_stage_lists_is_imported(stage: str) -> None:
     imported = closure(f"soundloom.stages.{stage}")
     for folder in code_deps(stage)[2:]:

@@ -25,6 +25,7 @@ from soundloom.models.sampling import gumbel
 pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(0)
+ONE = np.array([0])  # a single latent's draw
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,8 @@ def test_the_density_integrates_to_1(density: ModuleType) -> None:
     mixture = RNG.standard_normal((1, 3, 4)).astype(np.float32)
     places = np.linspace(-30.0, 30.0, 1001, dtype=np.float32)
     densities = [
-        np.exp(-float(density.negative_log_likelihood(place[None], mixture))) for place in places
+        np.exp(-float(density.negative_log_likelihood(place[None], mixture, ONE)))
+        for place in places
     ]
     assert np.trapezoid(densities, places) == pytest.approx(1.0, abs=1e-3)
 
@@ -81,14 +83,40 @@ def test_the_likelihood_by_hand(density: ModuleType) -> None:
     # Half N(0, 1), half N(2, e²), at 1.
     mixture = np.array([[[0.3, 0.3], [0.0, 2.0], [0.0, 1.0]]], np.float32)
     expected = -np.log(0.5 * norm.pdf(1.0) + 0.5 * norm.pdf(1.0, 2.0, np.e))
-    found = float(density.negative_log_likelihood(np.array([1.0], np.float32), mixture))
+    found = float(density.negative_log_likelihood(np.array([1.0], np.float32), mixture, ONE))
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_latents_drawn_together_share_their_component(density: ModuleType) -> None:
+    # Logits add up: one component of weight 0.8 at (0, 0), one of 0.2 at (3, 3), std 1.
+    mixture = np.zeros((2, 3, 2), np.float32)
+    mixture[0, 0], mixture[:, 1] = np.log([0.8, 0.2]), [0.0, 3.0]
+    both = np.array([3.0, 0.5], np.float32)
+    parts = [norm.pdf(both, place).prod() for place in (0.0, 3.0)]
+    expected = -np.log(np.dot([0.8, 0.2], parts)) / 2
+    found = density.negative_log_likelihood(both, mixture, np.array([0, 0]))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    many = np.repeat(mixture[None], 20_000, axis=0)
+    gumbels, normals = gumbel(RNG.random((20_000, 2))), RNG.standard_normal((20_000, 2))
+    drawn = density.sample_mixture(many, gumbels, normals)
+    assert drawn.mean(axis=0) == pytest.approx([0.6, 0.6], abs=0.03)
+    assert np.cov(drawn.T)[0, 1] == pytest.approx(9.0 * 0.8 * 0.2, abs=0.1)
+
+
+def test_draws_are_single_first_and_then_together(density: ModuleType) -> None:
+    def draws(singly: int, together: int) -> list[int]:
+        changes = {"density__singly": singly, "density__together": together}
+        return density.draws_of(6, model_config("density", **changes).density).tolist()
+
+    assert draws(6, 4) == draws(9, 4) == draws(2, 1) == [0, 1, 2, 3, 4, 5]
+    assert draws(2, 3) == [0, 1, 2, 2, 2, 3]
+    assert draws(0, 8) == [0] * 6
 
 
 def test_draws_follow_the_mixture(density: ModuleType) -> None:
     mixture = np.array([[np.log([0.25, 0.75]), [-3.0, 1.0], np.log([0.5, 2.0])]])
     gumbels, normals = gumbel(RNG.random((40_000, 2))), RNG.standard_normal(40_000)
-    many = np.repeat(mixture, len(normals), axis=0)
+    many, normals = np.repeat(mixture[:, None], len(normals), axis=0), normals[:, None]
     drawn = density.sample_mixture(many, gumbels, normals)
     for place in (-3.5, -2.5, 0.0, 2.0, 4.0):
         expected = 0.25 * norm.cdf(place, -3.0, 0.5) + 0.75 * norm.cdf(place, 1.0, 2.0)
@@ -124,12 +152,15 @@ def test_a_step_is_predicted_from_those_before_it_alone(model: Any) -> None:
     assert moved[0, 7:].any(axis=(1, 2, 3)).all()
 
 
-@pytest.mark.parametrize(("components", "hidden_units"), [(1, 7), (3, 24)])
+@pytest.mark.parametrize(
+    ("components", "hidden_units", "singly"), [(1, 7, 5), (3, 24, 5), (3, 24, 2), (2, 5, 0)]
+)
 def test_numpy_predicts_as_keras_does(
-    density: ModuleType, components: int, hidden_units: int
+    density: ModuleType, components: int, hidden_units: int, singly: int
 ) -> None:
     """Also where units outnumber latents unevenly, and with all weights at random."""
-    changes = {"density__components": components, "density__hidden_units": hidden_units}
+    changes = {"components": components, "hidden_units": hidden_units, "singly": singly}
+    changes = {f"density__{key}": value for key, value in (changes | {"together": 2}).items()}
     head = density.MixtureHead(5, model_config("density", **changes).density)
     hidden, last, latents = (
         RNG.standard_normal((3, 1, size)).astype(np.float32) for size in (6, 5, 5)
@@ -142,11 +173,13 @@ def test_numpy_predicts_as_keras_does(
     found = sampler.mixtures(hidden[:, 0], last[:, 0], latents[:, 0])
     found[:, :, 2] = np.log(np.exp(found[:, :, 2]) + 0.05)  # the least std
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
-    # At temperature 0, what is drawn is the mean of the heaviest component, latent after latent.
+    # At temperature 0, what is drawn are the means of the heaviest component, draw after draw.
     uniforms = RNG.random((3, *sampler.uniforms_shape))
     drawn = sampler.draw(hidden[:, 0], last[:, 0], uniforms, 0.0)
     of_drawn = np.asarray(head(hidden, last, drawn[:, None]))[:, 0]
-    heaviest = of_drawn[:, :, 0].argmax(axis=-1)
+    draws = density.draws_of(5, model_config("density", **changes).density)
+    together = draws[:, None] == draws
+    heaviest = np.einsum("lm,nmc->nlc", together, of_drawn[:, :, 0]).argmax(axis=-1)
     means = np.take_along_axis(of_drawn[:, :, 1], heaviest[..., None], axis=-1)[..., 0]
     np.testing.assert_allclose(drawn, means, atol=1e-4)
 
@@ -206,8 +239,8 @@ def test_latents_that_vary_more_count_more(model: Any, density: ModuleType) -> N
     targets = model.example(frames()[None, :33]).targets
     mixtures = RNG.standard_normal((*targets.shape, 3, 2)).astype(np.float32)
     one_by_one = [
-        float(density.negative_log_likelihood(targets[..., latent], mixtures[..., latent, :, :]))
-        for latent in range(N_LATENTS)
+        float(density.negative_log_likelihood(targets[..., one], mixtures[..., one, :, :], ONE))
+        for one in map(slice, range(N_LATENTS), range(1, N_LATENTS + 1))
     ]
     found = float(model.loss(targets, mixtures))
     assert found == pytest.approx(np.mean(weights * one_by_one), rel=1e-4)

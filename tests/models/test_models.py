@@ -77,6 +77,18 @@ def test_training_learns(fitted: Fitted) -> None:
         assert best < 0.9 * baseline
 
 
+def test_training_goes_on_from_what_a_base_has_learnt(fitted: Fitted, tmp_path: Path) -> None:
+    name, model, history = fitted
+    save(tmp_path / "base", model, name)
+    from soundloom.models.files import load_base
+
+    best = min(row["val_loss"] for row in history)
+    again = load_base(tmp_path / "base", whole_config(name), small_codec())
+    again = again.adapted(whole_config(name), batches("train", seed=0))
+    _, (row,) = trained(again, train_config(epochs=1, learning_rate=1e-7))
+    assert row["val_loss"] == pytest.approx(best, rel=1e-3)
+
+
 def test_the_best_weights_are_kept(fitted: Fitted) -> None:
     _, model, history = fitted
     losses, counts = [], []

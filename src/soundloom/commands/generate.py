@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from soundloom.commands.writable import check_writable
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import GENERATOR_FOLDER
+from soundloom.common.paths import BASE_FOLDER, GENERATOR_FOLDER
 
 HELP = "continue a recording with the trained model"
 
@@ -89,7 +90,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _generator(model: str) -> Iterator[Path]:
     """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
     if not model.startswith(("models:/", "runs:/")):
-        yield Path(model)
+        folder = Path(model)
+        if folder == GENERATOR_FOLDER and not folder.exists() and BASE_FOLDER.exists():
+            folder = BASE_FOLDER
+            print(f"no model has been trained here yet: {folder} continues it", file=sys.stderr)
+        yield folder
         return
     from soundloom.experiments.registry import fetch_generator
     from soundloom.experiments.store import RunStore

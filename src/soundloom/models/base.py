@@ -86,6 +86,14 @@ class FrameModel(ABC):
         """Validation losses of predictors that learn nothing, in the unit of :meth:`loss`."""
         return {}
 
+    def adapted(self, config: ModelConfig, train: Batches) -> Self:
+        """This model, trained on other recordings, ready to be trained on these; by default itself.
+
+        The network keeps its weights; what ``config`` has learned anew, and what is estimated
+        without the network, comes from ``train``.
+        """
+        return self
+
     def calibrated(self, validation: Batches) -> Self:
         """This model with whatever depends on its trained weights estimated; itself by default."""
         return self

@@ -2,10 +2,12 @@
 
 A recurrent backbone runs over the latents so far. A masked network then gives each latent of the
 next step a mixture of Gaussians that depends on the backbone and on the latents of that step
-already drawn: p(z) = Π_d p(z_d | z_<d, past). Trained on the exact negative log-likelihood, it has
-no need to predict a mean of all futures, nor to quantise. Sources: Bishop 1994 for mixture
-densities; Uria, Murray & Larochelle 2013 (RNADE) for a density dimension by dimension; Germain et
-al. 2015 (MADE) for training all dimensions at once behind masks.
+already drawn: p(z) = Π_d p(z_d | z_<d, past). The later latents, which vary less, are drawn a few
+at a time: they have one mixture together, whose components are Gaussians independent of each other.
+Trained on the exact negative log-likelihood, it has no need to predict a mean of all futures, nor
+to quantise. Sources: Bishop 1994 for mixture densities; Uria, Murray & Larochelle 2013 (RNADE) for
+a density dimension by dimension; Germain et al. 2015 (MADE) for training all dimensions at once
+behind masks.
 """
 
 from __future__ import annotations
@@ -71,9 +73,11 @@ class Density(SequenceModel):
     ):
         super().__init__(config, frames_per_second, network.backbone, space, conditioning)
         self.network = network.model
+        self._parts = network
         self._head = network.head
+        self._draws = draws_of(config.latents.n_latents, config.density)
         self._extremes = extremes
-        """``(2, n_latents)``: lowest and highest of each normalised latent in training."""
+        """``(2, n_latents)``: how low and high each normalised latent goes in training."""
         weights = space.latents.stds
         self._latent_weights = (weights / weights.mean()).astype(np.float32)
         """``(n_latents,)`` of mean 1: variance weighting, of the inputs and in the loss."""
@@ -84,20 +88,24 @@ class Density(SequenceModel):
     ) -> Self:
         """Fit latents and conditioning; the network starts at predicting from the last step."""
         network = _Network.build(config)
-        space = LatentSpace.fit(train, config.latents)
+        space = LatentSpace.fit(train, config)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
-        lowest, highest, products, squares = [], [], [], []
+        products, squares = [], []
         for windows in train.epoch(0):
             latents = normalised(space, windows)
-            lowest.append(latents.min(axis=(0, 1)))
-            highest.append(latents.max(axis=(0, 1)))
             products.append((latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1)))
             squares.append((latents[:, :-1] ** 2).sum(axis=(0, 1)))
-        extremes = np.array([np.min(lowest, axis=0), np.max(highest, axis=0)])
         correlations = sum(products) / np.maximum(sum(squares), 1e-6)
+        extremes = _extremes(space, train)
         model = cls(config, frames_per_second, network, space, conditioning, extremes)
         network.head.start_at(correlations, model._latent_weights)
         return model
+
+    def adapted(self, config: ModelConfig, train: Batches) -> Self:
+        """Also: latents go where these recordings have been, no longer where others have."""
+        other = super().adapted(config, train)
+        other._extremes = _extremes(self._space, train)
+        return other
 
     def example(
         self,
@@ -115,7 +123,7 @@ class Density(SequenceModel):
 
     def loss(self, targets: Any, outputs: Any, weights: Any = None) -> Any:
         """Mean negative log-likelihood of a latent in nats, variance-weighted."""
-        return negative_log_likelihood(targets, outputs, self._latent_weights, weights)
+        return negative_log_likelihood(targets, outputs, self._draws, self._latent_weights, weights)
 
     def baseline_losses(self, train: Batches, validation: Batches) -> dict[str, float]:
         """A Gaussian for each latent: the same at every step, and one around the last step."""
@@ -163,20 +171,47 @@ class Density(SequenceModel):
             config,
             frames_per_second,
             _Network.build(config),
-            LatentSpace.from_arrays(config.latents, arrays),
+            LatentSpace.from_arrays(config, arrays),
             Combined.from_arrays(config.conditioning, arrays, stack),
             arrays["extremes"],
         )
 
 
+def _extremes(space: LatentSpace, batches: Batches) -> np.ndarray:
+    """``(2, n_latents)``: lowest and highest of each normalised latent in a batch, on average.
+
+    Of the strangest moment in hours of music, a model has not learnt what comes after it.
+    """
+    bounds = [
+        (latents.min(axis=(0, 1)), latents.max(axis=(0, 1)))
+        for latents in (normalised(space, windows) for windows in batches.epoch(0))
+    ]
+    lowest, highest = zip(*bounds, strict=True)
+    return np.array([np.mean(lowest, axis=0), np.mean(highest, axis=0)])
+
+
+def draws_of(n_latents: int, config: DensityConfig) -> np.ndarray:
+    """Which draw each latent belongs to: ``(n_latents,)``, ascending from 0.
+
+    The first ``config.singly`` are drawn one by one, the others ``config.together`` at a time.
+    """
+    latents = np.arange(n_latents)
+    return np.where(
+        latents < config.singly,
+        latents,
+        config.singly + (latents - config.singly) // config.together,
+    )
+
+
 class MixtureHead(keras.layers.Layer):
     """Hidden states, last latents and latents → mixtures ``(batch, n_steps, n, 3, components)``.
 
-    For each latent the logits, means and log stds of its mixture. Those of latent ``d`` depend on
-    the backbone and on latents ``< d``: hidden unit ``j`` sees the latents before its degree, and
-    latent ``d`` sees the units of degree at most ``d`` (Germain et al. 2015). The backbone reaches
-    every unit and, past the units, every mixture. Means are relative to a share of the last step's
-    latent, the persistence, which the head starts with as its whole prediction.
+    For each latent the logits, means and log stds of its mixture; those drawn together have one,
+    whose logits are the sums of theirs. What is of draw ``d`` depends on the backbone and on the
+    latents of draws ``< d``: hidden unit ``j`` sees the draws before its degree, and draw ``d`` the
+    units of degree at most ``d`` (Germain et al. 2015). The backbone reaches every unit and, past
+    the units, every mixture. Means are relative to a share of the last step's latent, the
+    persistence, which the head starts with as its whole prediction.
     """
 
     def __init__(self, n_latents: int, config: DensityConfig):
@@ -184,11 +219,11 @@ class MixtureHead(keras.layers.Layer):
         self._n_latents, self._components = n_latents, config.components
         self._n_units = config.hidden_units
         self._n_outputs = n_latents * 3 * config.components
-        # Ascending, so that the units a latent sees come first.
-        self._degrees = np.arange(config.hidden_units) * n_latents // config.hidden_units
-        latents = np.arange(n_latents)
-        self._sees_latent = (latents[:, None] < self._degrees).astype(np.float32)
-        sees_unit = self._degrees[:, None] <= latents
+        self._draws = draws_of(n_latents, config)
+        # Ascending, so that the units a draw sees come first.
+        self._degrees = np.arange(self._n_units) * (self._draws[-1] + 1) // self._n_units
+        self._sees_latent = (self._draws[:, None] < self._degrees).astype(np.float32)
+        sees_unit = self._degrees[:, None] <= self._draws
         self._sees_unit = np.repeat(sees_unit, 3 * config.components, axis=1).astype(np.float32)
         self._dropout = keras.layers.Dropout(config.dropout)
 
@@ -236,7 +271,7 @@ class MixtureHead(keras.layers.Layer):
         return ops.stack([logits, means, _floored(log_stds)], axis=-2)
 
     def sampler(self, input_weights: np.ndarray, extremes: np.ndarray) -> MixtureSampler:
-        """The same head in NumPy, one latent at a time; see :class:`MixtureSampler`."""
+        """The same head in NumPy, one draw at a time; see :class:`MixtureSampler`."""
         return MixtureSampler(
             input_weights=input_weights,
             extremes=extremes,
@@ -248,15 +283,16 @@ class MixtureHead(keras.layers.Layer):
                 )
             },
             degrees=self._degrees,
+            draws=self._draws,
         )  # fmt: skip
 
 
 class MixtureSampler:
-    """A :class:`MixtureHead` in NumPy: a step's latents one after another.
+    """A :class:`MixtureHead` in NumPy: a step's draws one after another.
 
     For each it computes only what it newly needs. A property test holds it equal to the head.
     ``input_weights`` (n_latents,) are what latents are multiplied by as inputs of the backbone; no
-    latent drawn leaves ``extremes`` (2, n_latents), lowest and highest in training: beyond them the
+    latent drawn leaves ``extremes`` (2, n_latents), how far training went: beyond them the
     network has nothing to go by, and one latent out of all bounds would take those after it along.
     """
 
@@ -273,6 +309,7 @@ class MixtureSampler:
         output_bias: np.ndarray,
         persistence: np.ndarray,
         degrees: np.ndarray,
+        draws: np.ndarray,
     ):
         self._input_weights = input_weights
         self._lowest, self._highest = extremes.astype(np.float32)
@@ -280,19 +317,21 @@ class MixtureSampler:
         self._hidden_to_outputs, self._output_bias = hidden_to_outputs, output_bias
         self._persistence = persistence
         n_latents = self._n_latents = len(latents_to_units)
-        # Units that latent d sees, and did not yet see at d - 1: begins[d] to ends[d].
-        self._ends = np.searchsorted(degrees, np.arange(n_latents), side="right").tolist()
-        self._begins = [0, *self._ends[:-1]]
+        numbers = np.arange(draws[-1] + 1)
+        firsts, ends = (np.searchsorted(draws, numbers, side=side) for side in ("left", "right"))
+        self._members = [slice(*bounds) for bounds in zip(firsts, ends, strict=True)]
+        # Units that draw d sees, and did not yet see at d - 1.
+        ends = np.searchsorted(degrees, numbers, side="right")
+        self._new_units = [slice(*bounds) for bounds in zip([0, *ends[:-1]], ends, strict=True)]
         width = units_to_outputs.shape[1] // n_latents
         self._n_components = width // 3
-        self._to_new_units = [
-            np.ascontiguousarray(latents_to_units[:latent, begin:end])
-            for latent, (begin, end) in enumerate(zip(self._begins, self._ends, strict=True))
-        ]
-        self._to_mixture = [
-            np.ascontiguousarray(units_to_outputs[:end, latent * width : (latent + 1) * width])
-            for latent, end in enumerate(self._ends)
-        ]
+        by_latent = units_to_outputs.reshape(-1, n_latents, width)
+        self._to_new_units, self._to_mixture = [], []
+        for members, new in zip(self._members, self._new_units, strict=True):
+            seen = latents_to_units[: members.start, new]
+            self._to_new_units.append(np.ascontiguousarray(seen))
+            to_mixture = by_latent[: new.stop, members].reshape(new.stop, -1)
+            self._to_mixture.append(np.ascontiguousarray(to_mixture))
 
     @property
     def uniforms_shape(self) -> tuple[int, int]:
@@ -314,18 +353,19 @@ class MixtureSampler:
         """The step after ``inputs`` (n, n_latents), given ``hidden`` (n, n_hidden).
 
         ``uniforms`` (n, n_latents, 1 + components) → (n, n_latents) float32. ``temperature``
-        divides the logits and scales the stds; at 0 each latent is the mean of its heaviest
+        divides the logits and scales the stds; at 0 each draw is the means of its heaviest
         component.
         """
         normals = (temperature * central_normal(uniforms[..., 0], top_p)).astype(np.float32)
         gumbels = (temperature * gumbel(uniforms[..., 1:])).astype(np.float32)
         units, outputs = self._start(hidden, inputs)
         latents = np.zeros((len(hidden), self._n_latents), np.float32)
-        for latent in range(self._n_latents):
-            mixture = self._mixture(latent, latents, units, outputs)
-            drawn = sample_mixture(mixture, gumbels[:, latent], normals[:, latent], _LEAST_STD)
-            bounded = np.minimum(np.maximum(drawn, self._lowest[latent]), self._highest[latent])
-            latents[:, latent] = bounded
+        for number, members in enumerate(self._members):
+            mixture = self._mixture(number, latents, units, outputs)
+            of_draw = gumbels[:, members.start], normals[:, members]
+            drawn = sample_mixture(mixture, *of_draw, _LEAST_STD)
+            lowest, highest = self._lowest[members], self._highest[members]
+            latents[:, members] = np.minimum(np.maximum(drawn, lowest), highest)
         return latents
 
     def mixtures(self, hidden: np.ndarray, last: np.ndarray, latents: np.ndarray) -> np.ndarray:
@@ -334,8 +374,8 @@ class MixtureSampler:
         What the head's call returns, but for the least std, which is not yet added.
         """
         units, outputs = self._start(hidden, last)
-        for latent in range(self._n_latents):
-            self._mixture(latent, latents, units, outputs)
+        for number in range(len(self._members)):
+            self._mixture(number, latents, units, outputs)
         return outputs
 
     def _start(self, hidden: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -347,53 +387,65 @@ class MixtureSampler:
         return units, outputs
 
     def _mixture(
-        self, latent: int, latents: np.ndarray, units: np.ndarray, outputs: np.ndarray
+        self, number: int, latents: np.ndarray, units: np.ndarray, outputs: np.ndarray
     ) -> np.ndarray:
-        """Complete the mixture of a latent, ``(n, 3, components)``, given the latents before it.
+        """Complete the mixture of a draw, ``(n, members, 3, components)``, given those before it.
 
-        ``units`` and ``outputs``, of :meth:`_start`, are completed in place, in order of latents:
+        ``units`` and ``outputs``, of :meth:`_start`, are completed in place, in order of draws:
         this runs dozens of times a step, so with as few calls of NumPy as will do.
         """
-        begin, end = self._begins[latent], self._ends[latent]
-        if end > begin:
-            new = units[..., begin:end]
-            new += np.matmul(latents[:, None, :latent], self._to_new_units[latent])
+        members, new_units = self._members[number], self._new_units[number]
+        if new_units.stop > new_units.start:
+            new = units[..., new_units]
+            new += np.matmul(latents[:, None, : members.start], self._to_new_units[number])
             new *= expit(new)
-        mixture = outputs[:, latent]
-        mixture += np.matmul(units[..., :end], self._to_mixture[latent]).reshape(mixture.shape)
+        mixture = outputs[:, members]
+        seen = units[..., : new_units.stop]
+        mixture += np.matmul(seen, self._to_mixture[number]).reshape(mixture.shape)
         return mixture
 
 
 def sample_mixture(
     mixture: np.ndarray, gumbels: np.ndarray, normals: np.ndarray, least_std: float = 0.0
 ) -> np.ndarray:
-    """One value from each mixture of Gaussians, ``(n, 3, components)`` → ``(n,)``.
+    """The members' values from each mixture, ``(n, members, 3, components)`` → ``(n, members)``.
 
     ``gumbels`` (n, components), Gumbel numbers times the temperature, pick the components (the
-    highest sum with the logits is chosen as often as its weight says); ``normals`` (n,), normal
-    numbers times the temperature, the places within them, in stds, to which ``least_std`` is added.
+    highest sum with the logits is chosen as often as its weight says); ``normals`` (n, members),
+    normal numbers times the temperature, the places within them, in stds, to which ``least_std`` is
+    added.
     """
-    chosen = (mixture[:, 0] + gumbels).argmax(axis=1)
-    picked = mixture[np.arange(len(mixture)), :, chosen]
-    stds = np.exp(np.minimum(picked[:, 2], _LARGEST_LOG_STD)) + least_std
-    return picked[:, 1] + stds * normals
+    chosen = (mixture[:, :, 0].sum(axis=1) + gumbels).argmax(axis=1)
+    picked = mixture[np.arange(len(mixture)), :, :, chosen]
+    stds = np.exp(np.minimum(picked[:, :, 2], _LARGEST_LOG_STD)) + least_std
+    return picked[:, :, 1] + stds * normals
 
 
 def negative_log_likelihood(
-    latents: Any, mixtures: Any, latent_weights: Any = 1.0, step_weights: Any = None
+    latents: Any,
+    mixtures: Any,
+    draws: np.ndarray,
+    latent_weights: Any = 1.0,
+    step_weights: Any = None,
 ) -> Any:
     """Mean over all of -log p in nats: ``(…, n)`` under mixtures ``(…, n, 3, components)``.
 
-    ``latent_weights`` (n,), 1 on average, say how much each latent counts; ``step_weights`` (…,),
-    how much each step does: the mean is then theirs.
+    ``draws`` (n,), of :func:`draws_of`, say which latents have a mixture in common.
+    ``latent_weights`` (n,), 1 on average, say how much each latent counts, those of a draw alike;
+    ``step_weights`` (…,), how much each step does: the mean is then theirs.
     """
+    n_latents = len(draws)
+    members = (np.arange(draws[-1] + 1)[:, None] == draws).astype(np.float32)  # (n_draws, n)
     logits, means, log_stds = ops.unstack(mixtures, axis=-2)
     away = (latents[..., None] - means) * ops.exp(-log_stds)
-    of_components = ops.log_softmax(logits) - 0.5 * away * away - log_stds - _HALF_LOG_2PI
-    log_likelihoods = latent_weights * ops.logsumexp(of_components, axis=-1)
+    of_latents = -0.5 * away * away - log_stds - _HALF_LOG_2PI  # (…, n, components)
+    of_components = ops.log_softmax(ops.matmul(members, logits)) + ops.matmul(members, of_latents)
+    draw_weights = members @ (latent_weights * np.ones(n_latents)) / members.sum(axis=1)
+    of_draws = draw_weights.astype(np.float32) * ops.logsumexp(of_components, axis=-1)
+    log_likelihoods = ops.sum(of_draws, axis=-1) / n_latents
     if step_weights is None:
         return -ops.mean(log_likelihoods)
-    return -weighted_mean(ops.mean(log_likelihoods, axis=-1), step_weights)
+    return -weighted_mean(log_likelihoods, step_weights)
 
 
 def _floored(log_stds: Any) -> Any:

@@ -50,16 +50,48 @@ def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     sums tell what was damaged or exchanged by accident. Files that somebody else made may have sums
     that are right: so each is also held against what the model of ``model.json`` asks of it.
     """
-    check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+    _check_sums(folder)
     codec = read_codec(folder)
+    return _load(folder, _read_config(folder), codec), codec
+
+
+def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
+    """A trained model as the beginning of another, which ``config`` describes, on other frames.
+
+    Raises :class:`SoundloomError` as :func:`load_generator` does, and naming the parameters by
+    which the two are not of one architecture, or their frames not of one kind.
+    """
+    _check_sums(folder)
+    its_codec, its_config = read_codec(folder), _read_config(folder)
+    wanted = config.architecture() | codec.kind_of_frames()
+    given = its_config.architecture() | its_codec.kind_of_frames()
+    for key in sorted({*wanted, *given}):
+        if wanted.get(key) != given.get(key):
+            raise SoundloomError(
+                f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {folder}, where "
+                "training begins (model.base: none has it begin from nothing)"
+            )
+    units = {"detail_units": its_config.latents.detail_units}
+    latents = config.latents.model_copy(update=units)
+    return _load(folder, config.model_copy(update={"latents": latents}), its_codec)
+
+
+def _check_sums(folder: Path) -> None:
+    check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+
+
+def _read_config(folder: Path) -> ModelConfig:
     document = read_json(folder / _MODEL_FILE)
     known = document.get("config") if isinstance(document, dict) else None
-    config = ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
+    return ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
+
+
+def _load(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
     kind, n_bins = MODELS[config.name], codec.n_bins
     arrays = read_arrays(folder / _ARRAYS_FILE, kind.shapes(config, n_bins))
     model = kind.from_arrays(config, n_bins, codec.frames_per_second, arrays)
     _load_weights(model.network, folder / _WEIGHTS_FILE)
-    return model, codec
+    return model
 
 
 def _load_weights(network: keras.Model, path: Path) -> None:

@@ -6,10 +6,11 @@ subclass adds, gives a distribution over the next step. A rollout draws one step
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import keras
 import numpy as np
@@ -23,6 +24,9 @@ from soundloom.models.conditioning.combined import Combined, CombinedFeatures
 from soundloom.models.config import ModelConfig, Shapes
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latent_space import LatentSpace
+
+if TYPE_CHECKING:
+    from soundloom.pairs.windows import Batches
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ class SequenceModel(FrameModel):
         self._space = space
         self._conditioning = conditioning
 
+    def adapted(self, config: ModelConfig, train: Batches) -> Self:
+        """The same latents, with a detail that was learned from these recordings."""
+        other = copy.copy(self)
+        other._config, other._space = config, self._space.adapted(config, train)
+        return other
+
     @abstractmethod
     def _steps_of(self, latents: np.ndarray) -> np.ndarray:
         """Normalised latents ``(…, n_latents)`` as the steps that are drawn, ``(…, n)``."""
@@ -96,19 +106,21 @@ class SequenceModel(FrameModel):
         progress: Progress = iter,
     ) -> np.ndarray:
         space = self._space
+        # Apart from the steps' numbers, or a longer continuation would not begin as a shorter one.
+        texture_rngs = [rng.spawn(1)[0] for rng in rngs]
         with threadpool_limits(1):
             whole = space.latents.whole_steps(prompts)
             prepared = self._prepared(whole, space.n_steps_for(n_frames))
             drawn = self._rollout(prepared, temperature, top_p, rngs, progress)
             latents = prepared.norm.denormalise(self._latents_of(drawn))
-            return space.decode(latents)[:, :n_frames]
+            return space.decode(latents, texture_rngs)[:, :n_frames]
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self._space.arrays() | self._conditioning.arrays()
 
     @classmethod
     def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
-        of_space = LatentSpace.shapes(config.latents, n_bins)
+        of_space = LatentSpace.shapes(config, n_bins)
         return of_space | Combined.shapes(config.conditioning, n_bins)
 
     def _prepared(

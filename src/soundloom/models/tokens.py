@@ -85,7 +85,7 @@ class Tokens(SequenceModel):
     ) -> Self:
         """Fit latents and conditioning, then the codebooks; embeddings start as the code words."""
         network = _Network.build(config)
-        space = LatentSpace.fit(train, config.latents)
+        space = LatentSpace.fit(train, config)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
         stds, n_latents = space.latents.stds, config.latents.n_latents
         stack = config.latents.stack_frames
@@ -159,7 +159,7 @@ class Tokens(SequenceModel):
             config,
             frames_per_second,
             _Network.build(config),
-            LatentSpace.from_arrays(config.latents, arrays),
+            LatentSpace.from_arrays(config, arrays),
             Combined.from_arrays(config.conditioning, arrays, stack),
             arrays["codebooks"],
         )

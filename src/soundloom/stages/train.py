@@ -11,6 +11,7 @@ from soundloom.common.io import folder_written_aside, write_json, write_rows
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.params import read_params
 from soundloom.common.paths import (
+    BASE_FOLDER,
     FRAMES_FOLDER,
     GENERATOR_FOLDER,
     HISTORY_FILE,
@@ -33,7 +34,7 @@ def main() -> None:
     """Run the stage."""
     config, model_config = TrainConfig.load(), ModelConfig.load()
     start_keras(config.seed, config.threads)
-    from soundloom.models.files import save_generator
+    from soundloom.models.files import load_base, save_generator
     from soundloom.models.registry import build_model, rebuild_model
     from soundloom.training.files import Checkpoint, fingerprint_of
     from soundloom.training.fit import libraries, nothing_learnt, summarise, train
@@ -58,7 +59,11 @@ def main() -> None:
         else:
             if checkpoint.has_others():
                 print(_ANEW, flush=True)
-            model = build_model(model_config, *shape, batches)
+            if model_config.base == "none":
+                model = build_model(model_config, *shape, batches)
+            else:
+                model = load_base(BASE_FOLDER, model_config, codec)
+                model = model.adapted(model_config, batches)
         baselines = model.baseline_losses(batches, held_out)
         print(nothing_learnt(baselines), flush=True)
         live.begin(config.epochs, baselines, kept.progress.history if kept else ())

@@ -1,0 +1,57 @@
+"""Stage ``pack`` of ``base/dvc.yaml``: the base as a clone needs it, and what it was learned from.
+
+It writes ``models/base`` of the project that ``base`` lies in: the generator, and beside it the
+licence texts of all the music, with a table of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from soundloom.common.io import folder_written_aside, write_text
+from soundloom.common.paths import BASE_FOLDER, GENERATOR_FOLDER, RAW_FOLDER
+from soundloom.corpus.files import read_manifest, read_split
+from soundloom.corpus.manifest import Manifest
+
+_TABLE = """# What the base has heard
+
+A model trained on the music of these packages, {hours:.1f} hours, by the pipeline in `base/`; each
+package's own licence text lies in `licences/`. Packages marked as validation chose its best epoch
+and taught it nothing.
+
+| package | recordings | minutes | licence |
+|---|--:|--:|---|
+{rows}
+"""
+
+
+def main() -> None:
+    """Run the stage."""
+    manifest = read_manifest()
+    held_out = {segment.clip for segment in read_split() if segment.part != "train"}
+    rows, seconds = list(licence_rows(manifest, held_out)), _seconds(manifest)
+    with folder_written_aside(Path("..") / BASE_FOLDER) as aside:
+        for file in GENERATOR_FOLDER.iterdir():
+            shutil.copyfile(file, aside / file.name)
+        shutil.copytree(RAW_FOLDER / "licences", aside / "licences")
+        table = _TABLE.format(hours=seconds / 3600, rows="\n".join(rows))
+        write_text(aside / "README.md", table)
+
+
+def licence_rows(manifest: Manifest, held_out: set[str]) -> Iterator[str]:
+    """A row of the table for each package, in order; ``held_out`` are names of clips."""
+    clips = sorted(manifest.clips, key=lambda clip: clip.recording)
+    for package, group in groupby(clips, key=lambda clip: clip.recording.partition("/")[0]):
+        own = list(group)
+        minutes = sum(clip.n_samples for clip in own) / manifest.sample_rate_hz / 60
+        validation = " (validation)" if any(clip.name in held_out for clip in own) else ""
+        licences = ", ".join(sorted({clip.licence or "unknown" for clip in own}))
+        n_recordings = len({clip.recording for clip in own})
+        yield f"| {package}{validation} | {n_recordings} | {minutes:.1f} | {licences} |"
+
+
+def _seconds(manifest: Manifest) -> float:
+    return sum(clip.n_samples for clip in manifest.clips) / manifest.sample_rate_hz
