@@ -68,7 +68,7 @@ def main() -> None:
     some = np.concatenate(
         [windows for windows, _ in zip(shuffled, range(_N_BATCHES), strict=False)]
     )
-    stacked = some[:, :-1].reshape(len(some), -1, stack * codec.config.n_bins)
+    stacked = some[:, :-1].reshape(len(some), -1, stack * codec.n_bins)
     planes["frames"] = np.rint(FRAME_LEVELS * stacked).astype(np.uint8)
     write_planes(folder, planes)
     shifted = [

@@ -32,7 +32,7 @@ def main() -> None:
     *texture, scales = _in_order(given.out / "texture.npz")
     arrays |= {f"texture_{number}": weight for number, weight in enumerate(texture)}
     arrays |= {"texture_scales": scales, "extremes": np.zeros((2, config.latents.n_latents))}
-    shape = (codec.config.n_bins, codec.frames_per_second)
+    shape = (codec.n_bins, codec.frames_per_second)
     model = Density.from_arrays(config, *shape, arrays)
     model.network.set_weights(list(_in_order(given.out / "density.npz")))
     pairs = PairsFolder(PAIRS_FOLDER, frames.read)

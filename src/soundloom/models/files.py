@@ -52,7 +52,7 @@ def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     """
     _check_sums(folder)
     codec = read_codec(folder)
-    return _load(folder, _read_config(folder), codec), codec
+    return _load(folder, read_model_config(folder), codec), codec
 
 
 def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
@@ -62,7 +62,7 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     which the two are not of one architecture, or their frames not of one kind.
     """
     _check_sums(folder)
-    its_codec, its_config = read_codec(folder), _read_config(folder)
+    its_codec, its_config = read_codec(folder), read_model_config(folder)
     wanted = config.architecture() | codec.kind_of_frames()
     given = its_config.architecture() | its_codec.kind_of_frames()
     for key in sorted({*wanted, *given}):
@@ -80,7 +80,8 @@ def _check_sums(folder: Path) -> None:
     check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
 
 
-def _read_config(folder: Path) -> ModelConfig:
+def read_model_config(folder: Path) -> ModelConfig:
+    """What a generator's model was built by; :class:`SoundloomError` where that is not valid."""
     document = read_json(folder / _MODEL_FILE)
     known = document.get("config") if isinstance(document, dict) else None
     return ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))

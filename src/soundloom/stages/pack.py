@@ -1,7 +1,7 @@
 """Stage ``pack`` of ``base/dvc.yaml``: the base as a clone needs it, and what it was learned from.
 
-It writes ``models/base`` of the project that ``base`` lies in: the generator, and beside it the
-licence texts of all the music, with a table of them.
+It writes ``models/base`` of the project that ``base`` lies in: the generator, its weights rounded
+to half precision, and beside it the licence texts of all the music, with a table of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from soundloom.common.io import folder_written_aside, write_text
+from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import BASE_FOLDER, GENERATOR_FOLDER, RAW_FOLDER
 from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.manifest import Manifest
@@ -30,15 +33,30 @@ and taught it nothing.
 
 def main() -> None:
     """Run the stage."""
+    start_keras(0, 2)
+    from soundloom.models.files import load_generator, read_model_config, save_generator
+    from soundloom.models.registry import rebuild_model
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    config = read_model_config(GENERATOR_FOLDER)
+    weights = [in_half_precision(weight) for weight in model.network.get_weights()]
+    arrays = {name: in_half_precision(array) for name, array in model.arrays().items()}
+    model = rebuild_model(config, codec.n_bins, codec.frames_per_second, arrays)
+    model.network.set_weights(weights)
     manifest = read_manifest()
     held_out = {segment.clip for segment in read_split() if segment.part != "train"}
     rows, seconds = list(licence_rows(manifest, held_out)), _seconds(manifest)
     with folder_written_aside(Path("..") / BASE_FOLDER) as aside:
-        for file in GENERATOR_FOLDER.iterdir():
-            shutil.copyfile(file, aside / file.name)
+        save_generator(aside, model, codec, config)
         shutil.copytree(RAW_FOLDER / "licences", aside / "licences")
         table = _TABLE.format(hours=seconds / 3600, rows="\n".join(rows))
         write_text(aside / "README.md", table)
+
+
+def in_half_precision(values: np.ndarray) -> np.ndarray:
+    """Float32 of 11 significant bits, which compress to little more than half the bytes."""
+    exact, exponents = np.frexp(values)
+    return np.ldexp(np.rint(exact * 2**11) / 2**11, exponents).astype(np.float32)
 
 
 def licence_rows(manifest: Manifest, held_out: set[str]) -> Iterator[str]:
