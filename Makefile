@@ -83,6 +83,7 @@ verify: $(READY) ## Rebuild the last commit twice, from fresh clones, and say wh
 
 base: $(READY) ## Make models/base anew: 30 hours of free music, 25 GB, hours (its result is in git)
 	cd base && dvc repro
+	rm -rf models/base && cp -r base/models/base models/base
 
 audit: ## Look for known faults of the locked packages, where their index can be reached
 	$(PYTHON) bench/audit.py

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from params import write_params
+from params import REPOSITORY, write_params
 from recordings import music, write_recording
 from small_models import RATE_HZ, small_codec
 from soundloom.commands.main import main
@@ -30,6 +30,26 @@ def fails(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str], 
         return capsys.readouterr().err
 
     return run
+
+
+@pytest.mark.slow
+def test_before_any_training_the_base_continues_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params(project)
+    write_recording(Path("riff.wav"), music(4, RATE_HZ), RATE_HZ)
+    Path("models").mkdir()
+    Path("models/base").symlink_to(REPOSITORY / "models" / "base")
+    main(["generate", "--prompt", "riff.wav", "--seconds", "3", "--out", "new.wav"])
+    assert "no model has been trained here yet: models/base continues it" in capsys.readouterr().err
+    samples, rate_hz = soundfile.read("new.wav")
+    assert len(samples) == 3 * rate_hz
+    assert np.sqrt(np.mean(samples**2)) > 0.01
+    # A model of the user's own that is damaged is not passed over.
+    Path("models/generator").mkdir()
+    with pytest.raises(SystemExit):
+        main(["generate", "--prompt", "riff.wav", "--seconds", "3", "--out", "newer.wav"])
+    assert "models/generator/codec.json: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from params import small_config
+from params import REPOSITORY, small_config
 from recordings import music
 from signals import RATE_HZ
 from small_models import batches, built, small_codec, whole_config
 from soundloom.common.errors import SoundloomError
+from soundloom.common.params import read_params
+from soundloom.config import Config
 from soundloom.spectral.codec import FrameCodec
 
 pytestmark = pytest.mark.slow
@@ -84,3 +86,21 @@ def test_frames_of_another_kind_are_refused(base: Path) -> None:
     codec = FrameCodec.fit(ranges, config.spectrogram, RATE_HZ)
     with pytest.raises(SoundloomError, match=r"^spectrogram\.range_db is 60\.0; it must be 80\.0"):
         begun(base, CONFIG, codec)
+
+
+def test_the_base_in_git_is_what_its_pipeline_describes() -> None:
+    from soundloom.models.files import load_generator, read_model_config
+
+    folder = REPOSITORY / "models" / "base"
+    file = REPOSITORY / "base" / "params.yaml"
+    described = Config.parse(read_params(file), str(file))
+    _, codec = load_generator(folder)
+    assert codec.config == described.spectrogram
+    assert read_model_config(folder).architecture() == described.model.architecture()
+    # Of the frames that the project's own default makes, or nobody could begin from it.
+    document = read_params(REPOSITORY / "params.yaml")
+    default = Config.parse(document, "params.yaml").spectrogram
+    for key in codec.kind_of_frames():
+        section, name = key.split(".")
+        if section == "spectrogram":
+            assert getattr(default, name) == getattr(codec.config, name), key

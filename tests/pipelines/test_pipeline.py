@@ -264,5 +264,6 @@ def test_plots_and_metrics_show(built: Project) -> None:
 
 def test_dvcs_own_view_of_the_pipeline(built: Project) -> None:
     assert "track" in built.run("dvc", "dag", "--mermaid")
-    listed = re.findall(r"^(\w+)", built.run("dvc", "stage", "list"), re.MULTILINE)
-    assert set(built.stages()) <= set(listed)
+    # The base's own pipeline is of another repository: nobody's training waits for it.
+    listed = built.run("dvc", "stage", "list", "--all", "--name-only").split()
+    assert set(listed) == set(built.stages())

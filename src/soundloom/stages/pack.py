@@ -1,7 +1,7 @@
 """Stage ``pack`` of ``base/dvc.yaml``: the base as a clone needs it, and what it was learned from.
 
-It writes ``models/base`` of the project that ``base`` lies in: the generator, its weights rounded
-to half precision, and beside it the licence texts of all the music, with a table of them.
+It writes ``base/models/base``, which ``make base`` copies to the project's ``models/base``: the
+generator, its weights rounded to half precision, the licence texts of all the music, and a table.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
@@ -46,7 +45,7 @@ def main() -> None:
     manifest = read_manifest()
     held_out = {segment.clip for segment in read_split() if segment.part != "train"}
     rows, seconds = list(licence_rows(manifest, held_out)), _seconds(manifest)
-    with folder_written_aside(Path("..") / BASE_FOLDER) as aside:
+    with folder_written_aside(BASE_FOLDER) as aside:
         save_generator(aside, model, codec, config)
         shutil.copytree(RAW_FOLDER / "licences", aside / "licences")
         table = _TABLE.format(hours=seconds / 3600, rows="\n".join(rows))
