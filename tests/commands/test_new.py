@@ -167,6 +167,7 @@ def test_a_folder_within_the_project_is_named_as_another_clone_finds_it(
         (".", "it must lie apart from data/raw"),
         ("empty", "there is no audio in it; put recordings there"),
         ("short", "the number of usable clips is 0, from 1 candidates. Left out: a.wav: 2.00 s"),
+        ("dangling", "it holds 'dangling/.gone.wav', a link to a file that is not there, at which"),
         ("little", "16 s of usable audio in 2 recordings are too little"),
     ],
 )
@@ -175,6 +176,8 @@ def test_what_cannot_be_used_is_said_in_one_line(
 ) -> None:
     if name.isalpha() and name != "nowhere":
         Path(name).mkdir()
+        if name == "dangling":
+            Path(name, ".gone.wav").symlink_to("/nowhere")
         for number, seconds in enumerate({"short": [2.0], "little": [8.0, 8.0]}.get(name, [])):
             write_recording(Path(name, f"{'ab'[number]}.wav"), music(seconds, 22_050, number))
     assert part in fails(name)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from soundloom.commands.given import given, given_path
 from soundloom.commands.writable import check_writable
 from soundloom.common.errors import SoundloomError
 from soundloom.common.paths import GENERATOR_FOLDER
@@ -21,12 +22,16 @@ _KNOBS = ("seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that are not given are as ``params.yaml`` has them."""
-    parser.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
+    parser.add_argument("--prompt", type=given_path, required=True, help="audio file to continue")
     parser.add_argument(
-        "--out", type=Path, required=True, help="file to write: .wav, .flac, .mp3, .ogg, .opus"
+        "--out",
+        type=given_path,
+        required=True,
+        help="file to write: .wav, .flac, .mp3, .ogg, .opus",
     )
     parser.add_argument(
         "--model",
+        type=given,
         default=str(GENERATOR_FOLDER),
         help="its folder, or MLflow's: models:/soundloom@champion, runs:/RUN_ID",
     )
@@ -89,7 +94,12 @@ def run(arguments: argparse.Namespace) -> None:
 def _generator(model: str) -> Iterator[Path]:
     """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
     if not model.startswith(("models:/", "runs:/")):
-        yield Path(model)
+        if not (folder := Path(model)).is_dir() and folder != GENERATOR_FOLDER:
+            raise SoundloomError(
+                f"--model is {model!r}; it must be a model's folder, such as {GENERATOR_FOLDER}, "
+                "or one of MLflow's: models:/NAME@ALIAS, runs:/RUN_ID"
+            )
+        yield folder
         return
     from soundloom.experiments.registry import fetch_generator
     from soundloom.experiments.store import RunStore
