@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soundloom.commands.given import given, given_path
 from soundloom.commands.writable import check_writable
-from soundloom.common.errors import SoundloomError
+from soundloom.common.errors import SoundloomError, warning_of
 from soundloom.common.paths import GENERATOR_FOLDER
 
 HELP = "continue a recording with the trained model"
@@ -81,7 +81,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     with _generator(arguments.model) as folder:
         made = continue_file(
-            arguments.prompt, folder, config, progress=partial(tqdm, desc="composing")
+            arguments.prompt,
+            folder,
+            config,
+            tell=warning_of(arguments.prompt),
+            progress=partial(tqdm, desc="composing"),
         )
     samples = made.joined if arguments.joined else made.continuation
     # Once more: it may have come to be there in the meantime.

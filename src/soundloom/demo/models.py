@@ -17,6 +17,12 @@ class Models:
         """Models of runs are copied into ``folder`` as they are asked for."""
         self._folder = folder
 
+    @staticmethod
+    def why_no_own() -> str:
+        """What to say where the project has no model of its own yet; "" where it has."""
+        own = GENERATOR_FOLDER.as_posix()
+        return "" if GENERATOR_FOLDER.is_dir() else f"no model in {own} yet: `make repro` makes one"
+
     def runs(self) -> dict[str, str]:
         """Name of every run with a model by its id, the latest first.
 
