@@ -46,6 +46,7 @@ def clone(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / "params.yaml").write_text(PARAMS, encoding="utf-8")
     (project / "data").mkdir()
     monkeypatch.setenv("SOUNDLOOM_DEBUG", "")
+    monkeypatch.delenv("MAKELEVEL", raising=False)  # of the `make` that runs the tests
     git("init", "-q")
     git("add", ".")
     git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "as cloned")
@@ -77,7 +78,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.mark.usefixtures("clone")
 def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
-    songs: Path, capsys: pytest.CaptureFixture[str]
+    songs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["new", str(songs)])
     told = capsys.readouterr()
@@ -89,7 +90,9 @@ def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
     Config.load()
     for part in (
         "1.2 minutes of music: 10 clips", "3 wav, 3 flac, 2 mp3, 2 ogg", "s train, ",
-        "dataset.source                builtin → folder", "git checkout params.yaml", "make repro",
+        "dataset.source                builtin → folder", "git checkout params.yaml",
+        "\n  so little teaches a model little: 15 minutes or more of one kind of music are",
+        "\nnext: make repro, and then make listen\n",
     ):  # fmt: skip
         assert part in told.out
     # All but values is as it was, and nothing else lies about.
@@ -106,8 +109,11 @@ def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
         assert f"left out: {entry['file']}: {entry['reason']}\n" in told.err
     # Said again, it changes nothing; and what it did is taken back as it says.
     before = params()
+    monkeypatch.setenv("MAKELEVEL", "1")  # by `make repro FOLDER=…`, which goes on
     main(["new", str(songs)])
-    assert "params.yaml suits them as it is" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "params.yaml suits them as it is" in said
+    assert "next:" not in said
     assert params() == before
     git("checkout", "params.yaml")
     assert params() == PARAMS

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,10 @@ def find(page: Any, selector: str) -> list[Any]:
 
 def text(page: Any, selector: str) -> str:
     return find(page, selector)[0].text
+
+
+def shows(page: Any, selector: str, wanted: str) -> bool:
+    return text(page, selector) == wanted
 
 
 def fill(page: Any, knob: str, value: str) -> None:
@@ -256,7 +261,7 @@ def test_the_page_names_as_chosen_what_was_chosen_last(page: Any, folder: Path) 
     }
     for name in (*ways, *ways, *reversed(ways)):  # each again, after each of the others
         ways[name]()
-        wait_for(lambda name=name: text(page, "#chosen-name") == name)
+        wait_for(partial(shows, page, "#chosen-name", name))
         assert held_out.get_attribute("value") == ""
         assert find(page, "#file")[0].get_attribute("value") == ""
 
