@@ -10,6 +10,10 @@ ifeq ($(origin FOLDER),command line)
 override FOLDER := $(value FOLDER)
 export FOLDER
 NEW := soundloom new -- "$$FOLDER"
+else ifneq ($(filter environment,$(origin FOLDER)),)
+# Exported once, it would undo what was changed in params.yaml since.
+NEW := [ -z "$$FOLDER" ] || echo 'FOLDER of the environment is not used; this would use it:' \
+    'make repro FOLDER="$$FOLDER"' >&2
 endif
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # An environment knows its own place: in a project that was moved or copied, it is made anew.

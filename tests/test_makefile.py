@@ -110,9 +110,14 @@ def test_a_folder_of_music_reaches_soundloom_as_it_is_called(
         assert done.stdout.splitlines()[-1] == "told: dvc repro"
         assert not (folder / "run").exists(), name
         (folder / "given").unlink()
-    # One that the user's shell happens to know is not asked for.
-    make(folder, programs, "repro", FOLDER="$(shell touch run)", NEW="touch run")
-    assert not {"given", "run"} & {path.name for path in folder.iterdir()}
+    # One that the user's shell happens to know is not asked for, which is said.
+    for name in FOLDERS:
+        done = make(folder, programs, "repro", FOLDER=name, NEW="touch run")
+        said = "FOLDER of the environment is not used; this would use it: make repro FOLDER="
+        assert done.stderr == (f'{said}"$FOLDER"\n' if name else "")
+        assert done.stdout.splitlines()[-1] == "told: dvc repro"
+        assert not {"given", "run"} & {path.name for path in folder.iterdir()}
+    assert make(folder, programs, "repro").stderr == ""
 
 
 def test_nothing_runs_for_a_folder_that_cannot_be_used(tmp_path: Path, programs: Path) -> None:

@@ -16,7 +16,13 @@ from pydantic import model_validator
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, with_keys
-from soundloom.common.user_files import check_apart, check_folder, why_no_file, why_not_here
+from soundloom.common.user_files import (
+    check_apart,
+    check_folder,
+    check_trackable,
+    why_no_file,
+    why_not_here,
+)
 from soundloom.corpus.config import SplitConfig
 from soundloom.evaluation.config import WINDOW_SECONDS, EvaluateConfig
 from soundloom.experiments.config import TrackConfig
@@ -81,6 +87,8 @@ class Config(Section):
         prompt = Path(self.generate.prompt)
         if self.dataset.source == "folder":
             check_folder(folder, "dataset.folder.path")
+        else:  # DVC looks at it all the same
+            check_trackable(folder, "dataset.folder.path")
         if self.dataset.source == "gtzan" and self.dataset.gtzan.path:
             check_apart(gtzan, "dataset.gtzan.path")
             if not gtzan.exists():

@@ -41,7 +41,7 @@ def test_before_any_training_the_base_continues_it(
     Path("models").mkdir()
     Path("models/base").symlink_to(REPOSITORY / "models" / "base")
     main(["generate", "--prompt", "riff.wav", "--seconds", "3", "--out", "new.wav"])
-    assert "no model has been trained here yet: models/base continues it" in capsys.readouterr().err
+    assert "no model has been trained here yet, so models/base is used: " in capsys.readouterr().err
     samples, rate_hz = soundfile.read("new.wav")
     assert len(samples) == 3 * rate_hz
     assert np.sqrt(np.mean(samples**2)) > 0.01
@@ -85,7 +85,42 @@ def test_an_ending_may_be_written_large(fails: Callable[..., str]) -> None:
 
 
 def test_a_place_below_a_file_is_named(fails: Callable[..., str]) -> None:
-    assert "riff.wav' cannot be written to: Not a directory" in fails("riff.wav/new/new.wav")
+    assert "but there is no folder 'riff.wav/new'" in fails("riff.wav/new/new.wav")
+
+
+def test_no_folder_is_made_for_what_may_be_misspelt(fails: Callable[..., str]) -> None:
+    assert "'nodir/new.wav', but there is no folder 'nodir'" in fails("nodir/new.wav")
+    assert not Path("nodir").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "output"),
+    [
+        ("data/generated/samples/new.wav", "data/generated"),
+        ("models/generator/new.wav", "models/generator"),
+        ("metrics/../reports/explore/new.wav", "reports/explore"),
+        ("linked/new.wav", "data/raw"),
+    ],
+)
+def test_what_the_pipeline_would_replace_is_refused(
+    out: str, output: str, fails: Callable[..., str]
+) -> None:
+    for folder in ("data/generated/samples", "data/raw", "models/generator", "reports/explore"):
+        Path(folder).mkdir(parents=True)
+    Path("metrics").mkdir()
+    Path("linked").symlink_to("data/raw")
+    assert f"--out is '{out}'; it must lie apart from {output}, which the pip" in fails(out)
+    assert "codec.json: no such file" in fails("data/new.wav")
+
+
+def test_a_model_is_said_to_be_made_by_dvc_repro_where_it_is(fails: Callable[..., str]) -> None:
+    own = "models/generator/codec.json: no such file; `dvc repro` makes it\n"
+    assert fails("new.wav").endswith(own)
+    assert fails("new.wav", "--model", "models/generator/").endswith(own)
+    error = fails("new.wav", "--model", "nope")
+    assert "--model is 'nope'; it must be a model's folder, such as models/generator, or" in error
+    Path("nope").mkdir()
+    assert fails("new.wav", "--model", "nope").endswith("nope/codec.json: no such file\n")
 
 
 @pytest.mark.parametrize("length", [250, 300])

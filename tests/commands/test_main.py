@@ -60,6 +60,27 @@ def test_a_wrong_command_line_ends_with_usage_and_status_2(
     assert "usage: soundloom" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["play", ""], "file"),
+        (["promote", ""], "RUN_ID"),
+        (["restore", ""], "RUN_ID"),
+        (["study", ""], "FILE"),
+        (["generate", "--prompt", ""], "--prompt"),
+        (["generate", "--out", ""], "--out"),
+        (["generate", "--model="], "--model"),
+    ],
+)
+def test_what_is_given_as_nothing_is_named(
+    arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f": error: argument {option}: it is empty\n")
+
+
 @pytest.mark.usefixtures("folder")
 def test_check_says_what_follows_from_the_params(capsys: pytest.CaptureFixture[str]) -> None:
     main(["check"])
@@ -81,6 +102,10 @@ def test_check_says_what_follows_from_the_params(capsys: pytest.CaptureFixture[s
          "dataset.folder.path is '.'; it must lie apart from data/raw, which the pipeline"),
         ({"dataset.source": "gtzan", "dataset.gtzan.path": "gtzan.zip"},
          "dataset.gtzan.path is 'gtzan.zip'; it must be an existing zip or folder"),
+        # DVC looks at it for any source.
+        ({"dataset.folder.path": "band"},
+         "dataset.folder.path is 'band'; it holds 'band/live/gone.txt', a link to a file that is "
+         "not there, at which DVC stops: remove it"),
         ({"generate.prompt": "nope.wav"},
          "generate.prompt is 'nope.wav': no such file"),
         ({"generate.prompt": "data"}, "generate.prompt is 'data': a folder, no file"),
@@ -91,6 +116,8 @@ def test_files_that_are_named_must_be_there_before_any_work(
 ) -> None:
     write_params(folder, changes)
     (folder / "data/raw").mkdir(parents=True)
+    (folder / "band/live").mkdir(parents=True)
+    (folder / "band/live/gone.txt").symlink_to("/nowhere")
     errors = fails("check")
     assert error in errors
     assert errors.count("\n") == 1
@@ -133,7 +160,6 @@ def test_an_error_is_one_line_and_its_traceback_is_for_debugging(
         (("play", "."), ".: a folder, no file"),
         (("play", "params.yaml"), "params.yaml: cannot be read as audio"),
         (("generate", "--prompt", "none.wav", "--out", "new.wav"), "is 'none.wav': no such file"),
-        (("generate", "--prompt", "", "--out", "new.wav"), "--prompt is '.': a folder, no file"),
         (("generate", "--prompt", "/dev/zero", "--out", "new.wav"), "zero': no regular file"),
         (("generate", "--prompt", "params.yaml", "--out", "new.m4a"), "'new.m4a'; it must end in"),
         (

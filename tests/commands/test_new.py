@@ -46,6 +46,7 @@ def clone(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (project / "params.yaml").write_text(PARAMS, encoding="utf-8")
     (project / "data").mkdir()
     monkeypatch.setenv("SOUNDLOOM_DEBUG", "")
+    monkeypatch.delenv("MAKELEVEL", raising=False)  # of the `make` that runs the tests
     git("init", "-q")
     git("add", ".")
     git("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "as cloned")
@@ -77,7 +78,7 @@ def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.mark.usefixtures("clone")
 def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
-    songs: Path, capsys: pytest.CaptureFixture[str]
+    songs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main(["new", str(songs)])
     told = capsys.readouterr()
@@ -89,7 +90,9 @@ def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
     Config.load()
     for part in (
         "1.2 minutes of music: 10 clips", "3 wav, 3 flac, 2 mp3, 2 ogg", "s train, ",
-        "dataset.source                builtin → folder", "git checkout params.yaml", "make repro",
+        "dataset.source                builtin → folder", "git checkout params.yaml",
+        "\n  so little teaches a model little: 15 minutes or more of one kind of music are",
+        "\nnext: make repro, and then make listen\n",
     ):  # fmt: skip
         assert part in told.out
     # All but values is as it was, and nothing else lies about.
@@ -106,8 +109,11 @@ def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
         assert f"left out: {entry['file']}: {entry['reason']}\n" in told.err
     # Said again, it changes nothing; and what it did is taken back as it says.
     before = params()
+    monkeypatch.setenv("MAKELEVEL", "1")  # by `make repro FOLDER=…`, which goes on
     main(["new", str(songs)])
-    assert "params.yaml suits them as it is" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "params.yaml suits them as it is" in said
+    assert "next:" not in said
     assert params() == before
     git("checkout", "params.yaml")
     assert params() == PARAMS
@@ -167,6 +173,7 @@ def test_a_folder_within_the_project_is_named_as_another_clone_finds_it(
         (".", "it must lie apart from data/raw"),
         ("empty", "there is no audio in it; put recordings there"),
         ("short", "the number of usable clips is 0, from 1 candidates. Left out: a.wav: 2.00 s"),
+        ("dangling", "it holds 'dangling/.gone.wav', a link to a file that is not there, at which"),
         ("little", "16 s of usable audio in 2 recordings are too little"),
     ],
 )
@@ -175,6 +182,8 @@ def test_what_cannot_be_used_is_said_in_one_line(
 ) -> None:
     if name.isalpha() and name != "nowhere":
         Path(name).mkdir()
+        if name == "dangling":
+            Path(name, ".gone.wav").symlink_to("/nowhere")
         for number, seconds in enumerate({"short": [2.0], "little": [8.0, 8.0]}.get(name, [])):
             write_recording(Path(name, f"{'ab'[number]}.wav"), music(seconds, 22_050, number))
     assert part in fails(name)

@@ -85,6 +85,21 @@ def test_without_an_audio_device_the_error_says_so_and_what_to_do(
     assert "\n" not in text
 
 
+def test_a_player_that_ends_well_without_a_device_is_no_success(wav: Path, programs: Path) -> None:
+    # As ffplay 5.1 does.
+    install(
+        programs,
+        "ffplay",
+        "echo 'ALSA lib pcm.c:2666:(snd_pcm_open_noupdate) Unknown PCM default' >&2\n"
+        "echo 'No more combinations to try, audio open failed' >&2\n"
+        "echo 'Failed to open file or configure filtergraph' >&2",
+    )
+    with pytest.raises(SoundloomError, match=r"audio device .*ffplay: .*audio open failed\)"):
+        play(wav)
+    install(programs, "ffplay", "echo 'estimating duration from bitrate' >&2")
+    play(wav)
+
+
 @pytest.mark.usefixtures("programs")
 def test_without_a_player_the_error_names_those_looked_for(wav: Path) -> None:
     with pytest.raises(SoundloomError, match=r"no audio player .*afplay.*aplay.*listen\.html"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from generated_project import HOSTILE_NAMES
 from params import write_params
 from recordings import music
 from small_models import RATE_HZ, small_codec
+from soundloom.audio.files import AUDIO_SUFFIXES
 from soundloom.common.errors import SoundloomError
 from soundloom.demo.app import Tell, create_app, told
 from soundloom.spectral.files import write_codec
@@ -83,6 +85,21 @@ def test_a_project_without_a_model_says_how_to_come_by_one(error: Callable[..., 
     )
 
 
+def test_the_page_says_which_model_is_used_until_one_is_trained(client: Any, project: Path) -> None:
+    assert "not-trained" not in client.get("/").text
+    (project / "models/generator").rename(project / "models/base")
+    said = "no model has been trained here yet, so models/base is used: `make repro` trains one"
+    assert said in client.get("/").text
+    (project / "models/base").rename(project / "models/other")
+    assert "here yet, so none can be used: `make repro` trains one" in client.get("/").text
+
+
+def test_files_are_offered_by_all_endings_that_are_read(client: Any) -> None:
+    (accepted,) = re.findall(r'accept="([^"]*)"', client.get("/").text)
+    assert {*AUDIO_SUFFIXES} <= {*accepted.split(",")}
+    assert {".mkv", ".mp4", ".webm", ".avi", ".mov"} <= {*AUDIO_SUFFIXES}
+
+
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
@@ -141,7 +158,7 @@ def test_no_file_is_given_away(client: Any, path: str) -> None:
 
 
 def test_the_page_and_its_parts_come_from_here_alone(client: Any) -> None:
-    for path in ("/", "/static/page.js", "/static/page.css"):
+    for path in ("/", "/static/page.js", "/static/page.css", "/palette.css"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

@@ -8,6 +8,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         write_params(folder)
-        write_recording(folder / "riff.wav", np.clip(3 * music(3, RATE_HZ), -1, 1), RATE_HZ)
+        riff = np.clip(3 * music(3, RATE_HZ), -1, 1)
+        soundfile.write(folder / "riff.wav", np.stack([riff, np.zeros_like(riff)], 1), RATE_HZ)
+        write_recording(folder / "data/generated/prompts/prompt_00.wav", riff, RATE_HZ)
         generator = folder / "models/generator"
         generator.mkdir(parents=True)
         model = built("density")
@@ -129,6 +132,10 @@ def text(page: Any, selector: str) -> str:
     return find(page, selector)[0].text
 
 
+def shows(page: Any, selector: str, wanted: str) -> bool:
+    return text(page, selector) == wanted
+
+
 def fill(page: Any, knob: str, value: str) -> None:
     (field,) = find(page, f"[name={knob}]")
     field.clear()
@@ -169,6 +176,8 @@ def test_takes_are_what_generate_writes_side_by_side_until_removed(page: Any, fo
     first = take(page)
     assert first.find_element("css selector", "h2").text == "Take 1: riff.wav"
     assert "1 s · temperature 1 · seed 3" in first.text
+    notes = first.find_element("css selector", ".notes").text
+    assert notes == "its other channels are empty: only channel 1 of 2 is used"
     assert seconds(page, first) == pytest.approx([1.0, 1.0, 1.97], abs=0.01)
     steps = page.execute_script("return steps")
     assert any(step.startswith("composing: ") for step in steps)
@@ -241,6 +250,20 @@ DROP = """
     given.items.add(new File([arguments[0]], arguments[1]));
     document.dispatchEvent(new DragEvent("drop", {dataTransfer: given, cancelable: true}));
 """
+
+
+def test_the_page_names_as_chosen_what_was_chosen_last(page: Any, folder: Path) -> None:
+    (held_out,) = find(page, "#held-out")
+    ways = {
+        "prompt_00.wav": lambda: held_out.find_elements("css selector", "option")[1].click(),
+        "riff.wav": lambda: find(page, "#file")[0].send_keys(str(folder / "riff.wav")),
+        "dropped.wav": lambda: page.execute_script(DROP, "any", "dropped.wav"),
+    }
+    for name in (*ways, *ways, *reversed(ways)):  # each again, after each of the others
+        ways[name]()
+        wait_for(partial(shows, page, "#chosen-name", name))
+        assert held_out.get_attribute("value") == ""
+        assert find(page, "#file")[0].get_attribute("value") == ""
 
 
 def test_what_is_wrong_is_one_line_on_the_page(page: Any) -> None:

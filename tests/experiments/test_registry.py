@@ -120,7 +120,7 @@ def test_what_is_not_there_is_told_in_one_line(
         "run 'abc' is not in ": lambda: promote(store, "abc"),
         f"run '{without}' holds no model: ": lambda: promote(store, without),
         f"'{champion}' is not in ": lambda: fetch_generator(store, champion, tmp_path),
-        f"'runs:/{without}' is not in ": (
+        f"run '{without}' holds no model": (
             lambda: fetch_generator(store, f"runs:/{without}", tmp_path)
         ),
         "'models:/x' is not in ": lambda: fetch_generator(store, "models:/x", tmp_path),

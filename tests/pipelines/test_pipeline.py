@@ -154,6 +154,7 @@ def commanded(first_build: Project, odd_recordings: Path) -> Iterator[tuple[str,
     (run,) = runs(first_build)
     surround = odd_recordings / SURROUND
     command = (sys.executable, "-c", program, str(surround), run.info.run_id)
+    (first_build.folder / "new").mkdir()
     yield first_build.run(*command), first_build.folder / "new"
     shutil.rmtree(first_build.folder / "new")
 

@@ -27,8 +27,10 @@ def run(arguments: argparse.Namespace) -> None:
     from werkzeug.serving import make_server
 
     from soundloom.commands.ui import free_port
+    from soundloom.common.errors import warn
     from soundloom.demo.app import create_app
     from soundloom.generation.config import GenerateConfig
+    from soundloom.generation.own import why_not_own
 
     GenerateConfig.load()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request
@@ -40,6 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
         server = make_server("127.0.0.1", port, create_app(Path(folder)), threaded=True)
         address = f"http://127.0.0.1:{port}/"
         print(f"Demo: {address}  (Ctrl+C ends it)", flush=True)
+        if why := why_not_own():
+            warn(why)
         if arguments.open:
             webbrowser.open(address)
         server.serve_forever()

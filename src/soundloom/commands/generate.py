@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from soundloom.commands.given import given, given_path
 from soundloom.commands.writable import check_writable
-from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import BASE_FOLDER, GENERATOR_FOLDER
+from soundloom.common.errors import SoundloomError, warn, warning_of
+from soundloom.common.paths import GENERATOR_FOLDER
+from soundloom.generation.own import own_model, why_not_own
 
 HELP = "continue a recording with the trained model"
 
@@ -22,12 +23,16 @@ _KNOBS = ("seconds", "prompt_seconds", "temperature", "seed", "sample_rate_hz")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that are not given are as ``params.yaml`` has them."""
-    parser.add_argument("--prompt", type=Path, required=True, help="audio file to continue")
+    parser.add_argument("--prompt", type=given_path, required=True, help="audio file to continue")
     parser.add_argument(
-        "--out", type=Path, required=True, help="file to write: .wav, .flac, .mp3, .ogg, .opus"
+        "--out",
+        type=given_path,
+        required=True,
+        help="file to write: .wav, .flac, .mp3, .ogg, .opus",
     )
     parser.add_argument(
         "--model",
+        type=given,
         default=str(GENERATOR_FOLDER),
         help="its folder, or MLflow's: models:/soundloom@champion, runs:/RUN_ID",
     )
@@ -77,7 +82,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     with _generator(arguments.model) as folder:
         made = continue_file(
-            arguments.prompt, folder, config, progress=partial(tqdm, desc="composing")
+            arguments.prompt,
+            folder,
+            config,
+            tell=warning_of(arguments.prompt),
+            progress=partial(tqdm, desc="composing"),
         )
     samples = made.joined if arguments.joined else made.continuation
     # Once more: it may have come to be there in the meantime.
@@ -91,9 +100,15 @@ def _generator(model: str) -> Iterator[Path]:
     """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
     if not model.startswith(("models:/", "runs:/")):
         folder = Path(model)
-        if folder == GENERATOR_FOLDER and not folder.exists() and BASE_FOLDER.exists():
-            folder = BASE_FOLDER
-            print(f"no model has been trained here yet: {folder} continues it", file=sys.stderr)
+        if folder == GENERATOR_FOLDER:
+            folder = own_model()
+            if why := why_not_own():
+                warn(why)
+        elif not folder.is_dir():
+            raise SoundloomError(
+                f"--model is {model!r}; it must be a model's folder, such as {GENERATOR_FOLDER}, "
+                "or one of MLflow's: models:/NAME@ALIAS, runs:/RUN_ID"
+            )
         yield folder
         return
     from soundloom.experiments.registry import fetch_generator

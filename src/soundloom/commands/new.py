@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 HELP = "look at a folder of music, and set params.yaml to suit it"
 
+ENOUGH_MINUTES = 15  # of music of one kind, as docs/recordings.md has it
+
 MOST_SHOWN = 20  # reasons why files are left out
 
 # What DVC, or a line of params.yaml, cannot hold: control characters, line ends, broken UTF-8.
@@ -86,7 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
         print("params.yaml is changed (`git checkout params.yaml` takes it back):")
         for key, value in changes.items():
             print(f"  {key:28}  {_plain(values[key])} → {_plain(value)}")
-    print("next: make repro, and then make listen")
+    if "MAKELEVEL" not in os.environ:  # it goes on by itself in `make repro FOLDER=…`
+        print("next: make repro, and then make listen")
 
 
 def _folder(given: str) -> tuple[str, str]:
@@ -155,6 +158,11 @@ def _tell(suggestion: Suggestion, manifest: Manifest) -> None:
         f"  {minutes:.1f} minutes of music: {summary(manifest, config.dataset)}; "
         + ", ".join(f"{count} {format}" for format, count in formats.most_common())
     )
+    if minutes < ENOUGH_MINUTES:
+        print(
+            f"  so little teaches a model little: {ENOUGH_MINUTES} minutes or more of one kind of "
+            "music are sensible"
+        )
     show("left out", [f"{entry.file}: {entry.reason}" for entry in manifest.rejected], MOST_SHOWN)
     show("noted", [f"{entry.recording}: {entry.note}" for entry in manifest.notes], MOST_SHOWN)
     parts = ", ".join(f"{seconds:.0f} s {part}" for part, seconds in suggestion.seconds.items())

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from soundloom.commands.given import given_path
 from soundloom.common.errors import SoundloomError
 
 HELP = "play an audio file"
@@ -21,12 +22,14 @@ PLAYERS = (
     ("aplay", "-q"),  # ALSA; what it does not know it plays as noise
     ("ffplay", "-nodisp", "-autoexit", "-loglevel", "error"),
 )
+# What ffplay says where there is no audio device, and then ends as if all were well.
+UNHEARD = "audio open failed"
 INSTEAD = "open reports/listen.html in a browser instead (`make listen`)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The file."""
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", type=given_path)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -64,7 +67,7 @@ def play(path: Path) -> None:
         played = subprocess.run(
             [*command, str(path.resolve())], check=False, stderr=subprocess.PIPE, text=True
         )
-        if played.returncode == 0:
+        if played.returncode == 0 and UNHEARD not in played.stderr:
             return
         complaints.append(f"{command[0]}: {_reason(played)}")
     raise SoundloomError(
@@ -74,9 +77,10 @@ def play(path: Path) -> None:
 
 
 def _reason(failed: subprocess.CompletedProcess[str]) -> str:
-    """The last line of a player's error, or its exit status."""
+    """That nothing was heard, or the last line of a player's error, or its exit status."""
     lines = failed.stderr.strip().splitlines()
-    return lines[-1].strip() if lines else f"exit status {failed.returncode}"
+    unheard = [line for line in lines if UNHEARD in line]
+    return (unheard or lines or [f"exit status {failed.returncode}"])[-1].strip()
 
 
 def _play_on_windows(path: Path) -> None:  # pragma: no cover

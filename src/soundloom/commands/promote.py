@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from soundloom.commands.given import given
+
 HELP = "make the model of an MLflow run the champion, which others may then name"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run."""
-    parser.add_argument("run_id", metavar="RUN_ID", help="as MLflow's page shows it")
+    parser.add_argument("run_id", type=given, metavar="RUN_ID", help="as MLflow's page shows it")
 
 
 def run(arguments: argparse.Namespace) -> None:

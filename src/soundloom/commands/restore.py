@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from soundloom.commands.given import given
+
 HELP = "bring the variant of an MLflow run back: commit, params, outputs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and what to do about outputs that are lost."""
-    parser.add_argument("run_id", metavar="RUN_ID", help="as MLflow's page shows it")
+    parser.add_argument("run_id", type=given, metavar="RUN_ID", help="as MLflow's page shows it")
     parser.add_argument(
         "--rebuild", action="store_true", help="leave what DVC's cache lacks to `dvc repro`"
     )

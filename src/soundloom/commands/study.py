@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from soundloom.commands.given import given_path
 from soundloom.commands.writable import check_writable
 
 HELP = "run the variants of a study and compare them"
@@ -12,8 +12,10 @@ HELP = "run the variants of a study and compare them"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The study, and where else its table goes."""
-    parser.add_argument("study", type=Path, metavar="FILE", help="the study, such as study.yaml")
-    parser.add_argument("--out", type=Path, help="write the table here too: a Markdown file")
+    parser.add_argument(
+        "study", type=given_path, metavar="FILE", help="the study, such as study.yaml"
+    )
+    parser.add_argument("--out", type=given_path, help="write the table here too: a Markdown file")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
+from soundloom.common.user_files import check_apart
 
 
 def check_writable(path: Path, option: str) -> None:
-    """Raise :class:`SoundloomError` where no file could be written at ``path``.
+    """Raise :class:`SoundloomError` where no file could be written at ``path``, or would not last.
 
     It is tried, with a file of the name that :func:`soundloom.common.io.written_aside` would give
     it: permissions do not say all, least of all to root.
@@ -23,8 +24,9 @@ def check_writable(path: Path, option: str) -> None:
     try:
         if path.is_dir():
             raise SoundloomError(f"{given}, which is a folder; it must be a file's name")
-        # The nearest folder that is there: those that are not are made.
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not folder.is_dir():  # perhaps misspelt
+            raise SoundloomError(f"{given}, but there is no folder {str(folder)!a}")
+        check_apart(path, option)
         trial = folder / f".{path.name}.{os.getpid()}.part"
         trial.touch(exist_ok=False)
         trial.unlink()

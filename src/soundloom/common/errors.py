@@ -60,6 +60,11 @@ def warn(text: str) -> None:
     print(f"soundloom: warning: {text}", file=sys.stderr)
 
 
+def warning_of(name: object) -> Callable[[str], None]:
+    """A way to :func:`warn` of what is called ``name``."""
+    return lambda text: warn(f"{name}: {text}")
+
+
 def exit_with(error: Exception) -> NoReturn:
     """Print ``error`` as one line on standard error and leave with status 1.
 

@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 
 from soundloom.common.errors import SoundloomError, first_line
+from soundloom.common.paths import is_output
 
 
 @contextmanager
@@ -95,6 +96,10 @@ def _cannot_be_written(path: Path, error: Exception) -> SoundloomError:
     return SoundloomError(f"{place}: cannot be written: {reason}")
 
 
+def _no_such_file(path: Path) -> SoundloomError:
+    return SoundloomError(f"{path}: no such file{'; `dvc repro` makes it' * is_output(path)}")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with plain newlines."""
     with written_aside(path) as aside:
@@ -111,7 +116,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise _no_such_file(path) from None
     except (ValueError, RecursionError) as error:
         raise SoundloomError(f"{path}: not valid JSON: {error}") from None
 
@@ -133,7 +138,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
                 for row in csv.DictReader(file)
             ]
     except FileNotFoundError:
-        raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise _no_such_file(path) from None
     except ValueError as error:
         raise SoundloomError(f"{path}: not a table of numbers: {error}") from None
 
@@ -149,7 +154,7 @@ def read_array(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise _no_such_file(path) from None
     except (ValueError, EOFError) as error:
         raise SoundloomError(f"{path}: not a .npy array: {error}") from None
 
@@ -180,7 +185,7 @@ def read_arrays(
                 raise ValueError(f"{name} holds NaN or infinity")
         return arrays
     except FileNotFoundError:
-        raise SoundloomError(f"{path}: no such file; `dvc repro` makes it") from None
+        raise _no_such_file(path) from None
     except Exception as error:  # NumPy, zipfile and zlib each raise their own
         raise SoundloomError(f"{path}: not a .npz of arrays: {first_line(error)}") from None
 
@@ -220,13 +225,14 @@ def check_sums(folder: Path, names: Sequence[str]) -> None:
     """
     for name in (SUMS_FILE, *names):
         if not (folder / name).is_file():
-            raise SoundloomError(f"{folder / name}: no such file; `dvc repro` makes it")
+            raise _no_such_file(folder / name)
     listed = (folder / SUMS_FILE).read_bytes().splitlines()
     for name in names:
         if f"{_sha256(folder / name)}  {name}".encode() not in listed:
+            mend = "; `dvc checkout` brings back what `dvc repro` made" * is_output(folder)
             raise SoundloomError(
                 f"{folder / name}: damaged, or not from here: its SHA-256 is not the one in "
-                f"{SUMS_FILE}; `dvc checkout` brings back what `dvc repro` made"
+                f"{SUMS_FILE}{mend}"
             )
 
 

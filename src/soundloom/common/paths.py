@@ -22,16 +22,29 @@ METRICS_FOLDER = Path("metrics")
 HISTORY_FILE = METRICS_FOLDER / "history.csv"
 
 REPORTS_FOLDER = Path("reports")
+EXPLORE_FOLDER, SPECTROGRAM_FOLDER = REPORTS_FOLDER / "explore", REPORTS_FOLDER / "spectrogram"
 LISTEN_FILE = REPORTS_FOLDER / "listen.html"
 RECEIPT_FILE = REPORTS_FOLDER / "tracked.json"
 
 OUTPUT_FOLDERS = (Path("data"), Path("models"), METRICS_FOLDER, REPORTS_FOLDER)
 """What all outputs lie in."""
+OUTPUTS = (
+    RAW_FOLDER, SPLIT_FILE, FRAMES_FOLDER, PAIRS_FOLDER, GENERATOR_FOLDER, GENERATED_FOLDER,
+    REFERENCE_FOLDER, EVALUATED_FOLDER, METRICS_FOLDER, EXPLORE_FOLDER, SPECTROGRAM_FOLDER,
+    LISTEN_FILE, RECEIPT_FILE,
+)  # fmt: skip
+"""What stages write, and replace with all that lies in it."""
 
 
 def metrics_file(stage: str) -> Path:
     """The numbers a stage reports."""
     return METRICS_FOLDER / f"{stage}.json"
+
+
+def is_output(path: Path) -> bool:
+    """Whether ``path`` is one of :data:`OUTPUTS`, or lies in one."""
+    whole = path.resolve()
+    return any(whole.is_relative_to(output.resolve()) for output in OUTPUTS)
 
 
 def main_root() -> Path:

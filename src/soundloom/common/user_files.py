@@ -3,49 +3,70 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import (
-    EVALUATED_FOLDER,
-    FRAMES_FOLDER,
-    GENERATED_FOLDER,
-    GENERATOR_FOLDER,
-    METRICS_FOLDER,
-    PAIRS_FOLDER,
-    RAW_FOLDER,
-    REFERENCE_FOLDER,
-    REPORTS_FOLDER,
-)
-
-# What stages write, and replace with all that lies in it.
-_REPLACED = (
-    RAW_FOLDER, FRAMES_FOLDER, PAIRS_FOLDER, GENERATOR_FOLDER, GENERATED_FOLDER, REFERENCE_FOLDER,
-    EVALUATED_FOLDER, METRICS_FOLDER, REPORTS_FOLDER,
-)  # fmt: skip
+from soundloom.common.paths import OUTPUTS
 
 
 def check_apart(path: Path, setting: str) -> None:
     """Refuse a ``path`` of the user's, named by ``setting``, where the pipeline replaces files.
 
-    Raises :class:`SoundloomError` if it holds one of the pipeline's folders, or lies in one.
+    Raises :class:`SoundloomError` if it holds one of the pipeline's outputs, or lies in one.
     """
     whole = path.resolve()
-    for replaced in _REPLACED:
-        own = replaced.resolve()
+    for output in OUTPUTS:
+        own = output.resolve()
         if whole.is_relative_to(own) or own.is_relative_to(whole):
             raise SoundloomError(
-                f"{setting} is {str(path)!r}; it must lie apart from {replaced}, which the "
+                f"{setting} is {str(path)!r}; it must lie apart from {output}, which the "
                 "pipeline writes"
             )
 
 
 def check_folder(path: Path, setting: str) -> None:
-    """Check that a folder of the user's, named by ``setting``, is there, and apart from others."""
+    """Check a folder of the user's, named by ``setting``: there, apart from others, trackable."""
     if not path.is_dir():
         wanted = "it must be an existing folder of recordings, absolute or relative to the project"
         raise SoundloomError(f"{setting} is {str(path)!r}; {why_not_here(path) or wanted}")
     check_apart(path, setting)
+    check_trackable(path, setting)
+
+
+def check_trackable(path: Path, setting: str) -> None:
+    """Refuse a folder of the user's, named by ``setting``, that DVC could not read to its end.
+
+    At what is neither file nor folder it stops (a link to nothing) or waits for ever (a named
+    pipe), whatever its ending, and hidden or not. A folder that is not there is passed over.
+    """
+    for folder, _, names in walked_once(path, follow_links=True):
+        for found in (Path(folder, name) for name in sorted(names)):
+            # Those that are not UTF-8, .dvcignore has it pass over.
+            if is_utf8(found) and (why := why_no_file(found)):
+                raise SoundloomError(
+                    f"{setting} is {str(path)!r}; it holds {str(found)!r}, {why}, at which DVC "
+                    "stops: remove it"
+                )
+
+
+def walked_once(root: Path, *, follow_links: bool) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As ``os.walk`` does from the top, but each folder once, however many links lead there."""
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(root, followlinks=follow_links):
+        # A link back to a folder above would otherwise be walked in circles.
+        real = os.path.realpath(folder)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        yield folder, subfolders, names
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether the bytes of ``path`` are UTF-8; the others show as halves of surrogate pairs."""
+    return not re.search("[\ud800-\udfff]", str(path))
 
 
 def why_no_file(path: Path) -> str:

@@ -12,6 +12,7 @@ import re
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
+from importlib import resources
 from itertools import count
 from pathlib import Path, PurePosixPath
 from textwrap import shorten
@@ -19,11 +20,13 @@ from typing import Any
 
 from flask import Flask, Response, abort, render_template, request, send_file
 
+from soundloom.audio.files import AUDIO_SUFFIXES
 from soundloom.common.errors import SoundloomError, first_line
 from soundloom.common.paths import GENERATED_FOLDER
 from soundloom.demo.models import Models
 from soundloom.demo.takes import ENDINGS, SOUNDS, Take, Takes
 from soundloom.generation.config import GenerateConfig
+from soundloom.generation.own import why_not_own
 
 MAX_UPLOAD_BYTES = 1 << 30
 _MEDIA_TYPES = {
@@ -87,7 +90,19 @@ def create_app(folder: Path) -> Flask:
     @app.get("/")
     def page() -> str:
         defaults = GenerateConfig.load()
-        return render_template("page.html", defaults=defaults, held_out=sorted(_held_out()))
+        return render_template(
+            "page.html",
+            defaults=defaults,
+            held_out=sorted(_held_out()),
+            endings=AUDIO_SUFFIXES,
+            not_trained=why_not_own(),
+        )
+
+    @app.get("/palette.css")
+    def palette() -> Response:
+        """The colours of the listening page."""
+        file = resources.files("soundloom.reporting") / "palette.css"
+        return Response(file.read_text(encoding="utf-8"), mimetype="text/css")
 
     @app.get("/runs")
     def list_runs() -> dict[str, Any]:

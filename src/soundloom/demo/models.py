@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import GENERATOR_FOLDER
 from soundloom.experiments.registry import fetch_generator
 from soundloom.experiments.store import RunStore
+from soundloom.generation.own import own_model
 
 
 class Models:
-    """Models by the id of their run; "" is the one in ``models/generator``."""
+    """Models by the id of their run; "" is the project's own."""
 
     def __init__(self, folder: Path):
         """Models of runs are copied into ``folder`` as they are asked for."""
@@ -30,7 +30,7 @@ class Models:
         Raises :class:`SoundloomError` when there is no such run, or its files cannot be had.
         """
         if not run_id:
-            return GENERATOR_FOLDER, GENERATOR_FOLDER.as_posix()
+            return own_model(), own_model().as_posix()
         store = _store()
         name = store.names().get(run_id)
         if name is None:

@@ -54,6 +54,8 @@ def fetch_generator(store: RunStore, address: str, folder: Path) -> Path:
     try:
         place = f"{_place(store, address)}/artifacts/{GENERATOR}"
         fetched = download_artifacts(place, dst_path=str(folder), tracking_uri=store.uri)
+    except SoundloomError:  # which names the run
+        raise
     except Exception as error:  # MLflow's, and those of the libraries of servers and clouds
         raise SoundloomError(
             f"{address!r} is not in {store.shown}: {first_line(error)}; "

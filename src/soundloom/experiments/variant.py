@@ -21,6 +21,7 @@ from soundloom.common.io import read_json, read_rows
 from soundloom.common.params import flattened, parse_yaml, read_params
 from soundloom.common.paths import (
     EVALUATED_FOLDER,
+    EXPLORE_FOLDER,
     GENERATED_FOLDER,
     GENERATOR_FOLDER,
     HISTORY_FILE,
@@ -28,7 +29,6 @@ from soundloom.common.paths import (
     METRICS_FOLDER,
     PARAMS_FILE,
     PIPELINE_FILE,
-    REPORTS_FOLDER,
 )
 from soundloom.corpus.files import read_manifest
 from soundloom.experiments.mlflow_model import GENERATOR, MODEL_FOLDER
@@ -46,7 +46,7 @@ _ARTIFACTS = {
     "prompts": [GENERATED_FOLDER / "prompts"],
     "real": [GENERATED_FOLDER / "real"],
     "spectrograms": [GENERATED_FOLDER / "spectrograms"],
-    "explore": [REPORTS_FOLDER / "explore"],
+    "explore": [EXPLORE_FOLDER],
     "evaluated": [EVALUATED_FOLDER],
     "metrics": [METRICS_FOLDER],
 }

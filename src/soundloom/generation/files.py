@@ -11,7 +11,6 @@ import numpy as np
 
 from soundloom.audio.files import decode_file
 from soundloom.audio.samples import resample
-from soundloom.common.errors import warn
 from soundloom.common.keras_setup import start_keras
 from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import continue_prompts, join
@@ -46,7 +45,7 @@ def continue_file(
     generator: Path,
     config: GenerateConfig,
     *,
-    tell: Tell = warn,
+    tell: Tell,
     progress: Progress = iter,
 ) -> Continued:
     """Continue the recording ``path`` with the model in the folder ``generator``.
@@ -66,14 +65,14 @@ def continue_file(
     return Continued(resample(prompt, codec.sample_rate_hz, rate_hz), made.samples, rate_hz, codec)
 
 
-def read_prompt(path: Path, prompt_seconds: float, codec: FrameCodec, tell: Tell = warn) -> Prompt:
+def read_prompt(path: Path, prompt_seconds: float, codec: FrameCodec, tell: Tell) -> Prompt:
     """The last ``prompt_seconds`` of a recording, at the codec's rate.
 
-    What its owner should know of how it was read goes to ``tell``, by default as warnings. Raises
-    :class:`UnusableAudio` as :func:`decode_file` and :func:`prompt_from_end` do.
+    What its owner should know of how it was read goes to ``tell``, who knows what they call it.
+    Raises :class:`UnusableAudio` as :func:`decode_file` and :func:`prompt_from_end` do.
     """
     recording = decode_file(path, codec.sample_rate_hz, codec.channels)
     prompt = prompt_from_end(path, recording.samples, prompt_seconds, codec)
     for note in recording.notes:
-        tell(f"{path}: {note}")
+        tell(note)
     return prompt

@@ -6,7 +6,6 @@ import io
 
 import numpy as np
 import soundfile
-import soxr
 
 # MPEG-1 and MPEG-2, layer III. Browsers differ over the still lower rates of MPEG-2.5.
 MP3_RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
@@ -20,11 +19,6 @@ WEBP_QUALITY = 30
 def mp3_rate_hz(sample_rate_hz: int) -> int:
     """The least rate of MP3 that keeps all of sound at this one, or the highest there is."""
     return next((rate for rate in MP3_RATES_HZ if rate >= sample_rate_hz), MP3_RATES_HZ[-1])
-
-
-def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """``(n_samples, n_channels)`` float32 at another rate."""
-    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz)
 
 
 def encode_mp3(samples: np.ndarray, sample_rate_hz: int) -> bytes:

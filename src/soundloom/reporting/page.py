@@ -164,7 +164,7 @@ def render(
         "for_script": _for_script,
     }
     return environment.get_template("page.html.j2").generate(
-        style=_own_file("page.css"),
+        style=_own_file("palette.css") + _own_file("page.css"),
         script=_own_file("page.js") + _own_file("blind.js"),
         manifest=manifest,
         model=params["model"]["name"],

@@ -16,7 +16,7 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from soundloom.common.errors import SoundloomError, UnusableAudio
+from soundloom.common.errors import SoundloomError, UnusableAudio, warning_of
 from soundloom.common.params import with_keys
 from soundloom.common.threads import one_thread_for_linear_algebra
 from soundloom.generation.config import GenerateConfig
@@ -71,7 +71,8 @@ class Generator(PythonModel):
         with tempfile.TemporaryDirectory() as folder:
             given, made = Path(folder, "prompt"), Path(folder, "made.wav")
             given.write_bytes(prompt)
-            samples = read_prompt(given, config.prompt_seconds, self._codec).samples
+            tell = warning_of("prompt")
+            samples = read_prompt(given, config.prompt_seconds, self._codec, tell).samples
             (continuation,) = continue_prompts(self._model, self._codec, [samples], config)
             write_audio(made, continuation.samples, config.sample_rate_hz)
             return made.read_bytes()

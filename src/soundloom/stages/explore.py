@@ -7,7 +7,7 @@ from pathlib import Path
 from soundloom.audio.files import read_audio
 from soundloom.common.evenly import evenly_spaced
 from soundloom.common.io import folder_written_aside, write_json
-from soundloom.common.paths import RAW_FOLDER, REPORTS_FOLDER, metrics_file
+from soundloom.common.paths import EXPLORE_FOLDER, RAW_FOLDER, metrics_file
 from soundloom.corpus.files import read_manifest
 from soundloom.explore.config import ExploreConfig
 from soundloom.explore.look import Look, look_at
@@ -20,7 +20,7 @@ def main() -> None:
     config = ExploreConfig.load()
     manifest = read_manifest()
     numbers = {}
-    with folder_written_aside(REPORTS_FOLDER / "explore") as folder:
+    with folder_written_aside(EXPLORE_FOLDER) as folder:
         for position, index in enumerate(
             evenly_spaced(len(manifest.clips), config.n_clips, last=True)
         ):

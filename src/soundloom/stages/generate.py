@@ -8,7 +8,7 @@ from typing import Any
 from soundloom.audio.files import read_audio, write_audio
 from soundloom.audio.levels import peak_dbfs, rms_dbfs, side_to_mid_db
 from soundloom.audio.samples import is_silent, resample
-from soundloom.common.errors import SoundloomError, warn
+from soundloom.common.errors import SoundloomError, warn, warning_of
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import GENERATED_FOLDER, GENERATOR_FOLDER, RAW_FOLDER, metrics_file
@@ -50,7 +50,8 @@ def chosen_prompts(config: GenerateConfig, codec: FrameCodec) -> list[Prompt]:
         path = Path(config.prompt)
         if not path.exists() and (why := why_not_here(path)):
             raise SoundloomError(f"generate.prompt is {config.prompt!r}; {why}")
-        return [read_prompt(path, config.prompt_seconds, codec)] * config.n_samples
+        prompt = read_prompt(path, config.prompt_seconds, codec, warning_of(path))
+        return [prompt] * config.n_samples
     places = choose_prompts(
         read_part(config.prompts_from),
         config.n_samples,

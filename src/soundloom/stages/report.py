@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from soundloom.audio.samples import resample
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_json, read_rows, written_aside
 from soundloom.common.params import read_params
@@ -25,7 +26,7 @@ from soundloom.common.paths import (
 from soundloom.corpus.files import read_manifest
 from soundloom.evaluation.config import FIRST_EAR
 from soundloom.reporting.blind import N_PAIRS, choose_pairs
-from soundloom.reporting.media import encode_mp3, encode_webp, mp3_rate_hz, resampled
+from soundloom.reporting.media import encode_mp3, encode_webp, mp3_rate_hz
 from soundloom.reporting.page import Evaluation, Pair, Sample, Sound, render
 
 # How much of anything is on the page, so that it opens on a telephone whatever was generated: the
@@ -103,7 +104,7 @@ def load_sound(
             samples = file.read(n_shown, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise SoundloomError(f"{path}: cannot be read as audio ({error})") from None
-    samples = resampled(samples, file.samplerate, rate_hz)
+    samples = resample(samples, file.samplerate, rate_hz)
     sound = Sound(
         mp3=encode_mp3(samples, rate_hz),
         start_seconds=start / file.samplerate,

@@ -9,7 +9,7 @@ import numpy as np
 from soundloom.audio.files import read_audio
 from soundloom.common.evenly import evenly_spaced
 from soundloom.common.io import folder_written_aside, write_json
-from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REPORTS_FOLDER, metrics_file
+from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, SPECTROGRAM_FOLDER, metrics_file
 from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.manifest import Clip
 from soundloom.figures.spectrograms import draw_encoded
@@ -30,7 +30,7 @@ def main() -> None:
         n_frames = encode_clips(read, clips, codec, folder.write)
 
     folder = FrameFolder(FRAMES_FOLDER)
-    with folder_written_aside(REPORTS_FOLDER / "spectrogram") as aside:
+    with folder_written_aside(SPECTROGRAM_FOLDER) as aside:
         for position, index in enumerate(evenly_spaced(len(clips), config.n_previews)):
             path, name = aside / f"clip_{position:02d}.png", clips[index].name
             draw_encoded(path, folder.read(name), codec, title=name)

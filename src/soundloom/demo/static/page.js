@@ -15,6 +15,8 @@ function choose(file) {
   $("chosen-sound").src = URL.createObjectURL(file);
   $("chosen-name").textContent = file.name;
   $("chosen").hidden = false;
+  // What is named beside them is what was chosen last, and the same can be chosen once more.
+  for (const field of [$("file"), $("held-out")]) if (field) field.value = "";
 }
 
 $("file").addEventListener("change", (event) => choose(event.target.files[0]));
@@ -32,6 +34,7 @@ $("held-out")?.addEventListener("change", async (event) => {
   const name = event.target.value;
   if (!name) return;
   const answer = await fetch(`/held-out/${encodeURIComponent(name)}`);
+  if (event.target.value !== name) return;  // Something else was chosen in the meantime.
   if (answer.ok) choose(new File([await answer.blob()], name));
   else say(`${name} is gone; reload this page`);
 });

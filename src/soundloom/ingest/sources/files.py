@@ -17,6 +17,7 @@ from typing import IO
 
 from soundloom.audio.files import AUDIO_SUFFIXES
 from soundloom.common.errors import SoundloomError
+from soundloom.common.user_files import walked_once
 from soundloom.corpus.manifest import Rejected
 
 # What one archive may grow to: some days of music, and no zip bomb.
@@ -53,14 +54,7 @@ def relative_name(path: Path, root: Path) -> str:
 
 def _files(root: Path, follow_links: bool) -> Iterator[Path]:
     """Every file below ``root`` that is not hidden."""
-    seen: set[str] = set()
-    for folder, subfolders, files in os.walk(root, followlinks=follow_links):
-        # A link back to a folder above would otherwise be walked in circles.
-        real = os.path.realpath(folder)
-        if real in seen:
-            subfolders.clear()
-            continue
-        seen.add(real)
+    for folder, subfolders, files in walked_once(root, follow_links=follow_links):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in files:
             path = Path(folder, name)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 
 from soundloom.audio.files import decode_tagged
 from soundloom.common.errors import SoundloomError
-from soundloom.common.user_files import check_folder, why_not_here
+from soundloom.common.user_files import check_folder, is_utf8, why_not_here
 from soundloom.corpus.manifest import Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
@@ -40,16 +39,11 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
             f"dataset.folder.path is {config.folder.path!r}, but there is no audio in it; "
             f"{why_not_here(path) or put}"
         )
-    untracked = [file for file in files if not _is_unicode(file)]
+    untracked = [file for file in files if not is_utf8(file)]
     return Collection(
         tuple(_recording(file, root) for file in files if file not in untracked),
         tuple(Rejected(relative_name(file, root), UNTRACKED) for file in untracked),
     )
-
-
-def _is_unicode(path: Path) -> bool:
-    """Whether the bytes of ``path`` are UTF-8; the others show as halves of surrogate pairs."""
-    return not re.search("[\ud800-\udfff]", str(path))
 
 
 def _recording(file: Path, root: Path) -> Recording:
