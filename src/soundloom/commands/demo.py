@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     from soundloom.common.errors import warn
     from soundloom.demo.app import create_app
     from soundloom.generation.config import GenerateConfig
-    from soundloom.generation.own import why_not_own
+    from soundloom.generation.files import why_not_own
 
     GenerateConfig.load()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request

@@ -14,7 +14,6 @@ from soundloom.commands.given import given, given_path
 from soundloom.commands.writable import check_writable
 from soundloom.common.errors import SoundloomError, warn, warning_of
 from soundloom.common.paths import GENERATOR_FOLDER
-from soundloom.generation.own import own_model, why_not_own
 
 HELP = "continue a recording with the trained model"
 
@@ -99,6 +98,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _generator(model: str) -> Iterator[Path]:
     """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
     if not model.startswith(("models:/", "runs:/")):
+        from soundloom.generation.files import own_model, why_not_own
+
         folder = Path(model)
         if folder == GENERATOR_FOLDER:
             folder = own_model()

@@ -26,7 +26,7 @@ from soundloom.common.paths import GENERATED_FOLDER
 from soundloom.demo.models import Models
 from soundloom.demo.takes import ENDINGS, SOUNDS, Take, Takes
 from soundloom.generation.config import GenerateConfig
-from soundloom.generation.own import why_not_own
+from soundloom.generation.files import why_not_own
 
 MAX_UPLOAD_BYTES = 1 << 30
 _MEDIA_TYPES = {

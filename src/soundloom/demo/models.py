@@ -7,7 +7,7 @@ from pathlib import Path
 from soundloom.common.errors import SoundloomError
 from soundloom.experiments.registry import fetch_generator
 from soundloom.experiments.store import RunStore
-from soundloom.generation.own import own_model
+from soundloom.generation.files import own_model
 
 
 class Models:

@@ -12,6 +12,7 @@ import numpy as np
 from soundloom.audio.files import decode_file
 from soundloom.audio.samples import resample
 from soundloom.common.keras_setup import start_keras
+from soundloom.common.paths import BASE_FOLDER, GENERATOR_FOLDER
 from soundloom.generation.config import GenerateConfig
 from soundloom.generation.continuation import continue_prompts, join
 from soundloom.generation.prompts import Prompt, prompt_from_end
@@ -22,6 +23,20 @@ if TYPE_CHECKING:  # imports Keras
     from soundloom.models.base import Progress
 
 Tell = Callable[[str], object]
+
+
+def own_model() -> Path:
+    """The folder of the project's own model; before any training, of the base."""
+    trained = GENERATOR_FOLDER.exists() or not BASE_FOLDER.exists()
+    return GENERATOR_FOLDER if trained else BASE_FOLDER
+
+
+def why_not_own() -> str:
+    """What to say where :func:`own_model` was not trained here; "" where it was."""
+    if GENERATOR_FOLDER.exists():
+        return ""
+    instead = f"{BASE_FOLDER.as_posix()} is used" if BASE_FOLDER.exists() else "none can be used"
+    return f"no model has been trained here yet, so {instead}: `make repro` trains one"
 
 
 @dataclass(frozen=True)
