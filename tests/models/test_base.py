@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from params import REPOSITORY, small_config
 from recordings import music
 from signals import RATE_HZ
 from small_models import batches, built, small_codec, whole_config
 from soundloom.common.errors import SoundloomError
-from soundloom.common.params import read_params
+from soundloom.common.params import read_params, with_keys
 from soundloom.config import Config
 from soundloom.spectral.codec import FrameCodec
 
@@ -97,9 +99,15 @@ def test_the_base_in_git_is_what_its_pipeline_describes() -> None:
     _, codec = load_generator(folder)
     assert codec.config == described.spectrogram
     assert read_model_config(folder).architecture() == described.model.architecture()
-    # Of the frames that the project's own default makes, or nobody could begin from it.
-    document = read_params(REPOSITORY / "params.yaml")
-    default = Config.parse(document, "params.yaml").spectrogram
+    # With what the document says to set, the project's own parameters are the base's.
+    text = (REPOSITORY / "docs" / "base.md").read_text(encoding="utf-8")
+    given = re.findall(r"-S '?([\w.]+)=([^\s']+)", text)
+    changes = {key: yaml.safe_load(value) for key, value in given}
+    assert changes["model.base"] == "pretrained"
+    document = with_keys(read_params(REPOSITORY / "params.yaml"), changes)
+    config = Config.parse(document, "params.yaml")
+    assert config.model.architecture() == described.model.architecture()
+    default = config.spectrogram
     for key in codec.kind_of_frames():
         section, name = key.split(".")
         if section == "spectrogram":
