@@ -78,8 +78,8 @@ demo: $(READY) ## Play with the model in the browser: a riff in, takes out
 study: $(READY) ## Run the variants of study.yaml and compare them in reports/study.md
 	soundloom study study.yaml --out reports/study.md
 
-bench: $(READY) ## Measure how fast audio is made, and how often tempo and key of fresh songs are kept
-	python bench/generation.py
+bench: $(READY) ## Measure speed beside the notebook and the limit, and how often tempo and key are kept
+	python bench/speed.py
 	python bench/truth.py
 
 verify: $(READY) ## Rebuild the last commit twice, from fresh clones, and say what differs (an hour)

@@ -1,0 +1,401 @@
+"""How fast it is, beside the notebook's way and beside what the machine could do at most.
+
+Run after `dvc repro`, on a machine with nothing else to do: `make bench`. Within a row, the ways
+take turns, and the medians of their times are compared: what else the machine does meets all alike.
+*Limit* is the work that cannot be left out, done in the plainest way: decoding and FFTs, or as many
+floating-point operations in large matrix products. It writes bench/results.md and
+bench/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import notebook_way  # type: ignore[import-not-found]
+import numpy as np
+import soundfile
+
+from soundloom.audio.files import read_audio
+from soundloom.common.errors import SoundloomError, run_or_exit
+from soundloom.common.io import write_json, write_text
+from soundloom.common.keras_setup import start_keras
+from soundloom.common.paths import (
+    FRAMES_FOLDER,
+    GENERATED_FOLDER,
+    GENERATOR_FOLDER,
+    LISTEN_FILE,
+    PAIRS_FOLDER,
+    RAW_FOLDER,
+)
+from soundloom.config import Config
+from soundloom.corpus.files import read_manifest, read_split
+from soundloom.generation.continuation import continue_prompts, prompt_frames
+from soundloom.pairs.files import PairsFolder
+from soundloom.pairs.windows import index_windows
+from soundloom.spectral.encoding import encode_clips, fit_codec
+from soundloom.spectral.files import FrameFolder
+
+BENCH = Path(__file__).resolve().parent
+WAYS = ("notebook", "here", "limit")
+N_CLIPS = 4
+
+Way = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kind of work, and what each way takes for one unit of it."""
+
+    work: str
+    unit: str
+    wall: Mapping[str, float]
+    """Seconds of a clock by way."""
+    processor: Mapping[str, float]
+    """Seconds of all cores together, by way."""
+
+
+def side_by_side(work: str, unit: str, ways: Mapping[str, tuple[Way, float]], repeats: int) -> Row:
+    """Time each way in turn, ``repeats`` times; with each goes how many units it does."""
+    wall: dict[str, list[float]] = {name: [] for name in ways}
+    processor: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats + 1):
+        for name, (way, units) in ways.items():
+            began, used = time.perf_counter(), processor_seconds()
+            way()
+            wall[name].append((time.perf_counter() - began) / units)
+            processor[name].append((processor_seconds() - used) / units)
+    print(f"{work}: done", file=sys.stderr)
+    # The first of each warms up: imports, compilations, files into memory.
+    medians = [
+        {name: median(times[1:]) for name, times in kind.items()} for kind in (wall, processor)
+    ]
+    return Row(work, unit, *medians)
+
+
+def processor_seconds() -> float:
+    """Of this process and of those it waited for."""
+    return sum(os.times()[:4])
+
+
+def spectrograms(repeats: int) -> Row:
+    """Clips → frames."""
+    config, manifest = Config.load().spectrogram, read_manifest()
+    clips, rate_hz = manifest.clips[:N_CLIPS], manifest.sample_rate_hz
+    read = partial(_read, rate_hz)
+    split = [segment for segment in read_split() if segment.clip in {clip.name for clip in clips}]
+
+    def here() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            codec = fit_codec(read, clips, split, config, rate_hz)
+            encode_clips(read, clips, codec, FrameFolder(Path(folder)).write)
+
+    def notebook() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            notebook_way.spectrogram(RAW_FOLDER / clips[0].file, Path(folder) / "clip.png")
+
+    def limit() -> None:
+        samples, _ = soundfile.read(RAW_FOLDER / clips[0].file, dtype="float32")
+        windows = np.lib.stride_tricks.sliding_window_view(samples, config.n_fft)
+        window = np.hanning(config.n_fft).astype(np.float32)
+        spectra = np.fft.rfft(windows[:: config.hop_samples] * window)
+        20 * np.log10(np.maximum(np.abs(spectra), 1e-10))
+
+    ways: dict[str, tuple[Way, float]] = {
+        "notebook": (notebook, 1),
+        "here": (here, N_CLIPS),
+        "limit": (limit, os.cpu_count() or 1),
+    }
+    return side_by_side("spectrogram", "clip", ways, repeats)
+
+
+def windows(repeats: int) -> tuple[Row, dict[str, float]]:
+    """Frames → windows; and the bytes of a clip that each way writes, beside its frames'."""
+    config, manifest = Config.load(), read_manifest()
+    clip, frames = manifest.clips[0], FrameFolder(FRAMES_FOLDER)
+    parts: tuple[Any, ...] = ("train", "validation", "test")
+    bytes_written: dict[str, float] = {"limit": float(frames.read(clip.name).nbytes)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        notebook_way.spectrogram(RAW_FOLDER / clip.file, folder / "clip.png")
+
+        def notebook() -> None:
+            bytes_written["notebook"] = notebook_way.pairs(folder / "clip.png", folder)
+
+        def here() -> None:
+            clips = [one.name for one in manifest.clips]
+            hop, segments = config.spectrogram.hop_samples, read_split()
+            indices = {
+                part: index_windows(segments, part, clips, hop, config.pairs) for part in parts
+            }
+            with tempfile.TemporaryDirectory() as own:
+                PairsFolder(Path(own), frames.read).write(
+                    clips, indices, window_frames=config.pairs.window_frames, format="npy"
+                )
+                size = sum(file.stat().st_size for file in Path(own).iterdir())
+            bytes_written["here"] = bytes_written["limit"] + size / len(clips)
+
+        def limit() -> None:
+            np.save(folder / "frames.npy", frames.read(clip.name))
+
+        ways: dict[str, tuple[Way, float]] = {
+            "notebook": (notebook, 1),
+            "here": (here, len(manifest.clips)),
+            "limit": (limit, 1),
+        }
+        return side_by_side("pairs", "clip", ways, repeats), bytes_written
+
+
+def training_as_wide(repeats: int) -> Row:
+    """The notebook's LSTM(256) at its 4000 inputs; a window is 64 steps."""
+    import keras
+
+    from soundloom.models.config import ModelConfig
+    from soundloom.models.lstm import Lstm
+
+    rows = np.random.default_rng(0).random((notebook_way.PATCH + 256, notebook_way.N_INPUTS))
+    rows = rows.astype(np.float32)
+    theirs = notebook_way.network()
+    own = {"model.name": "lstm", "model.lstm.units": notebook_way.UNITS}
+    config: ModelConfig = Config.load().with_changes(own, "bench").model
+    examples = list(notebook_way.batches(rows))
+    both = [np.concatenate([inputs, outputs[:, -1:]], axis=1) for inputs, outputs in examples]
+
+    class Windows:
+        def epoch(self, number: int) -> Iterator[np.ndarray]:
+            return iter(both)
+
+    ours = Lstm.build(config, notebook_way.N_INPUTS, 43.0, Windows())  # type: ignore[arg-type]
+    ours.network.compile(optimizer=keras.optimizers.Adam(0.001), loss=ours.loss)
+    n_windows = len(examples) * notebook_way.BATCH
+    operations = 6 * notebook_way.PATCH * n_weights(ours.network) * n_windows
+
+    def fit(network: keras.Model) -> None:
+        network.fit((one for one in examples), steps_per_epoch=len(examples), epochs=1, verbose=0)
+
+    ways: dict[str, tuple[Way, float]] = {
+        "notebook": (lambda: fit(theirs), n_windows),
+        "here": (lambda: fit(ours.network), n_windows),
+        "limit": (lambda: multiply(operations), n_windows),
+    }
+    return side_by_side("training, LSTM(256), 4000 inputs", "window", ways, repeats)
+
+
+def training_default(repeats: int) -> Row:
+    """The model that was trained here, on windows of its own."""
+    from soundloom.models.files import load_generator, read_model_config
+
+    model, _ = load_generator(GENERATOR_FOLDER)
+    shape, frames = read_model_config(GENERATOR_FOLDER), FrameFolder(FRAMES_FOLDER)
+    config = Config.load().train
+    batches = PairsFolder(PAIRS_FOLDER, frames.read).batches(
+        "train", batch_size=config.batch_size, seed=0
+    )
+    rng = np.random.default_rng(0)
+    examples = [
+        model.example(window, training=True, rng=rng) for window in islice(batches.epoch(0), 4)
+    ]
+    model.network.compile(optimizer="adam", loss=model.loss)
+    n_steps = sum(example.targets.shape[0] * example.targets.shape[1] for example in examples)
+    operations = 6 * n_weights(model.network) * n_steps
+
+    def here() -> None:
+        for example in examples:
+            model.network.train_on_batch(example.inputs, example.targets)
+
+    ways: dict[str, tuple[Way, float]] = {
+        "here": (here, n_steps),
+        "limit": (lambda: multiply(operations), n_steps),
+    }
+    return side_by_side(f"training, model.name {shape.name}", "step", ways, repeats)
+
+
+def sampling(repeats: int) -> Row:
+    """A step of a continuation; the notebook's is a frame."""
+    from soundloom.models.files import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    known = prompt_frames(codec, prompt(codec.sample_rate_hz))[None]
+    config = Config.load()
+    stack = 1 if config.model.name == "lstm" else config.model.latents.stack_frames
+    theirs, rng = notebook_way.network(), np.random.default_rng(0)
+    window = rng.random((notebook_way.PATCH, notebook_way.N_INPUTS)).astype(np.float32)
+    kernels = [weight for weight in model.network.get_weights() if weight.ndim == 2]
+    vectors = [np.ones(len(kernel), np.float32) for kernel in kernels]
+    n_frames = 1000
+
+    def sample(frames: int) -> None:
+        model.sample(known, frames, temperature=1.0, rngs=[np.random.default_rng(0)])
+
+    def here() -> None:
+        sample(n_frames)
+
+    def limit() -> None:
+        for _ in range(100):
+            for kernel, vector in zip(kernels, vectors, strict=True):
+                vector @ kernel
+
+    ways: dict[str, tuple[Way, float]] = {
+        "notebook": (lambda: notebook_way.step(theirs, window), 1),
+        # The steps of the prompt are run over, too.
+        "here": (here, (n_frames + known.shape[1]) / stack),
+        "limit": (limit, 100),
+    }
+    return side_by_side("sampling", "step", ways, repeats)
+
+
+def generating(n_clips: int, repeats: int) -> Row:
+    """Prompts → continuations of 30 s, as samples."""
+    from soundloom.models.files import load_generator
+
+    model, codec = load_generator(GENERATOR_FOLDER)
+    config = Config.load().with_changes({"generate.seconds": 30.0}, "bench").generate
+    prompts = [prompt(codec.sample_rate_hz)] * n_clips
+    n_frames = round(config.seconds * codec.frames_per_second)
+    spectrum = np.ones((n_frames, codec.config.n_fft // 2 + 1), np.complex64)
+
+    def limit() -> None:
+        for _ in range(n_clips):
+            for _ in range(codec.config.griffin_lim_iterations):
+                np.fft.rfft(np.fft.irfft(spectrum))
+            np.fft.irfft(spectrum)
+
+    seconds = n_clips * config.seconds
+    ways: dict[str, tuple[Way, float]] = {
+        "here": (lambda: continue_prompts(model, codec, prompts, config), seconds),
+        "limit": (limit, seconds),
+    }
+    clips = "clip" if n_clips == 1 else "clips"
+    return side_by_side(f"generating, {n_clips} {clips}", "second of sound", ways, repeats)
+
+
+def nothing_to_do(repeats: int) -> Row:
+    """`dvc repro` when all is there, beside DVC's own start."""
+
+    def run(*command: str) -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    if run("dvc", "status", "--json").strip() != "{}":
+        raise SoundloomError("something has changed since the last `dvc repro`: run it first")
+
+    ways: dict[str, tuple[Way, float]] = {
+        "here": (lambda: run("dvc", "repro"), 1),
+        "limit": (lambda: run("dvc", "version"), 1),
+    }
+    return side_by_side("dvc repro, nothing to do", "run", ways, repeats)
+
+
+def n_weights(network: Any) -> int:
+    """Of the matrices, which a step multiplies by."""
+    return sum(int(np.prod(weight.shape)) for weight in network.weights if len(weight.shape) == 2)
+
+
+def multiply(operations: float) -> None:
+    """As many floating-point operations in one large matrix product after another."""
+    size = 1024
+    a = np.ones((size, size), np.float32)
+    for _ in range(max(1, round(operations / (2 * size**3)))):
+        a @ a
+
+
+def prompt(rate_hz: int) -> np.ndarray:
+    """The first prompt of the last `dvc repro`."""
+    return read_audio(GENERATED_FOLDER / "prompts" / "prompt_00.wav", rate_hz)
+
+
+def _read(rate_hz: int, clip: Any) -> np.ndarray:
+    return read_audio(RAW_FOLDER / clip.file, rate_hz)
+
+
+def as_table(rows: list[Row], bytes_written: Mapping[str, float], machine: str) -> str:
+    """Markdown."""
+    lines = [
+        "# Speed",
+        "",
+        f"`make bench`, {machine}. Wall time of a unit (processor time), medians.",
+        "",
+        "| work | unit | the notebook's way | here | limit | times the notebook | of the limit |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        cells = [
+            f"{_time(row.wall[way])} ({_time(row.processor[way])})" if way in row.wall else "–"
+            for way in WAYS
+        ]
+        faster = "–"
+        if "notebook" in row.wall:
+            faster = f"{row.wall['notebook'] / row.wall['here']:,.0f} ×"
+        slower = f"{row.wall['here'] / row.wall['limit']:.2f} ×"
+        lines.append(f"| {' | '.join([row.work, row.unit, *cells, faster, slower])} |")
+    sizes = {way: f"{size / 1e6:.2f} MB" for way, size in bytes_written.items()}
+    lines += [
+        "",
+        f"Bytes of a clip's windows: the notebook {sizes['notebook']}, here {sizes['here']} with "
+        f"its frames, which are {sizes['limit']}. The listening page: "
+        f"{LISTEN_FILE.stat().st_size / 1e6:.1f} MB.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    config = Config.load()
+    start_keras(config.train.seed, config.train.threads)
+    idle = nothing_to_do(repeats)  # first: it says so where there is something
+    pairs, bytes_written = windows(repeats)
+    rows = [
+        spectrograms(repeats),
+        pairs,
+        training_as_wide(repeats),
+        training_default(repeats),
+        sampling(repeats),
+        generating(1, repeats),
+        generating(16, repeats),
+        idle,
+    ]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    machine = f"commit {commit}, {os.cpu_count()} cores of {processor()}"
+    table = as_table(rows, bytes_written, machine)
+    print(table)
+    write_text(BENCH / "results.md", table)
+    document = {"machine": machine, "bytes": bytes_written, "rows": [asdict(row) for row in rows]}
+    write_json(BENCH / "results.json", document)
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+if __name__ == "__main__":
+    run_or_exit(main)
