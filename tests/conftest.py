@@ -23,7 +23,9 @@ from soundloom.config import Config
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-# Under `nohup` it is ignored, also by what tests start to see it end by this.
+# Under `nohup`, or behind a shell's `&`, one of them is ignored, also by what tests start to see it
+# end by this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -32,8 +32,8 @@ pytestmark = pytest.mark.slow
 
 RATE_HZ = 22_050
 SECONDS = 12.0
-# A fifth of the stages' default: what is compared here is far apart.
-N_WINDOWS = 40
+# A tenth of the stages' default: what is compared here is far apart.
+N_WINDOWS = 20
 Extract = Callable[[Mapping[str, np.ndarray]], list[RecordingFeatures]]
 
 

@@ -9,6 +9,7 @@ outputs are removed before a stage runs. :func:`kill_under_dvc` has DVC play it.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import itertools
 import os
 import random
@@ -252,6 +253,7 @@ def _imported_stage_script(stages: Iterable[str]) -> Callable[[], None]:
     """``main`` of src/stage.py, once all that stages import is imported."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2"}
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
+    os.environ["EAGER_IMPORT"] = "1"  # librosa imports most of itself, and Numba, when first used
     from soundloom.experiments.mlflow_setup import set_up_mlflow
 
     set_up_mlflow()
@@ -260,10 +262,12 @@ def _imported_stage_script(stages: Iterable[str]) -> Callable[[], None]:
     import mlflow  # noqa: F401
 
     import stage
-    from soundloom.evaluation import musicnn  # noqa: F401
+    from soundloom.evaluation import pretrained  # noqa: F401
     from soundloom.models import files, registry  # noqa: F401
-    from soundloom.training import fit  # noqa: F401
+    from soundloom.training import fit, listen  # noqa: F401
 
+    for name in stages:
+        importlib.import_module(f"soundloom.stages.{name}")
     return stage.main
 
 
