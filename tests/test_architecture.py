@@ -88,9 +88,8 @@ def test_imports_run_one_way(folder: str) -> None:
 def test_a_section_of_params_yaml_imports_nothing_but_sections() -> None:
     for path in MODULES:
         if path.name == "config.py":
-            common = (
-                "soundloom.common" if folder_of(path) == "config" else "soundloom.common.params"
-            )
+            own = ("soundloom.common.params", "soundloom.common.errors")
+            common = "soundloom.common" if folder_of(path) == "config" else own
             for name in imported(REPOSITORY / path):
                 if name.startswith("soundloom."):
                     is_section = name.split(".")[2] == "config"

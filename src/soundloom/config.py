@@ -15,7 +15,9 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from soundloom.common.errors import SoundloomError
+from soundloom.common.io import read_json
 from soundloom.common.params import Section, with_keys
+from soundloom.common.paths import BASE_FOLDER
 from soundloom.common.user_files import (
     check_apart,
     check_folder,
@@ -29,9 +31,9 @@ from soundloom.experiments.config import TrackConfig
 from soundloom.explore.config import ExploreConfig
 from soundloom.generation.config import GenerateConfig
 from soundloom.ingest.config import DatasetConfig
-from soundloom.models.config import ModelConfig
+from soundloom.models.config import MODEL_FILE, ModelConfig
 from soundloom.pairs.config import PairsConfig
-from soundloom.spectral.config import SpectrogramConfig
+from soundloom.spectral.config import CODEC_FILE, CodecDocument, SpectrogramConfig
 from soundloom.training.config import TrainConfig
 
 # Values in a step: principal components take a matrix of their products, here of 2 GB.
@@ -98,6 +100,24 @@ class Config(Section):
             raise SoundloomError(
                 f"generate.prompt is {str(prompt)!r}: {why_not_here(prompt) or why}"
             )
+        self.check_base()
+
+    def check_base(self) -> None:
+        """Check that training can begin from the base, where ``model.base`` asks so.
+
+        Raises :class:`SoundloomError` naming the key by which the two do not fit.
+        """
+        if self.model.base == "none":
+            return
+        file, frames_file = BASE_FOLDER / MODEL_FILE, BASE_FOLDER / CODEC_FILE
+        base = ModelConfig.from_json(read_json(file), str(file))
+        its_frames = CodecDocument.parse(read_json(frames_file), str(frames_file))
+        self.model.check_begins(
+            self.spectrogram.kind_of_frames(self.dataset.sample_rate_hz, self.dataset.channels),
+            base,
+            its_frames.config.kind_of_frames(its_frames.sample_rate_hz, its_frames.channels),
+            BASE_FOLDER,
+        )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -45,6 +45,8 @@ def clone(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of the real params.yaml, committed, as working directory."""
     (project / "params.yaml").write_text(PARAMS, encoding="utf-8")
     (project / "data").mkdir()
+    (project / "models").mkdir()
+    (project / "models" / "base").symlink_to(REPOSITORY / "models" / "base")
     monkeypatch.setenv("SOUNDLOOM_DEBUG", "")
     monkeypatch.delenv("MAKELEVEL", raising=False)  # of the `make` that runs the tests
     git("init", "-q")
@@ -87,6 +89,7 @@ def test_a_folder_of_any_name_is_looked_at_and_params_suit_it(
     assert values["dataset.folder.path"] == str(songs)
     assert values["dataset.genre"] == "my-band-live-1-it-s-loud-1-home-x-id"
     assert (values["split.by"], values["dataset.min_clip_seconds"]) == ("recording", 6.0)
+    assert values["model.base"] == "pretrained"
     Config.load()
     for part in (
         "1.2 minutes of music: 10 clips", "3 wav, 3 flac, 2 mp3, 2 ogg", "s train, ",
@@ -132,10 +135,10 @@ def test_edits_that_git_does_not_have_are_not_lost(
     assert "dataset.source" in line
     assert params() == edited
     main(["new", "--force", str(songs)])
-    assert "  epochs: 45 " in params()
+    assert "  epochs: 14 " in params()
     assert "seconds: 9.0" in params()
     # One of its own settings, edited afterwards.
-    edited = params().replace("  epochs: 45 ", "  epochs: 3 ")
+    edited = params().replace("  epochs: 14 ", "  epochs: 3 ")
     (clone / "params.yaml").write_text(edited, encoding="utf-8")
     assert "would be changed (train.epochs)" in fails(str(songs))
     assert params() == edited

@@ -45,7 +45,7 @@ def config(**changes: Any) -> Config:
 
 
 def suggested(seconds: Sequence[float], artists: Sequence[str | None] = ()) -> Suggestion:
-    return suggest(manifest_of(seconds, artists), config())
+    return suggest(manifest_of(seconds, artists), config(), from_base=True)
 
 
 def test_eight_songs_get_the_rock_command() -> None:
@@ -54,25 +54,30 @@ def test_eight_songs_get_the_rock_command() -> None:
     assert command
     settings = re.findall(r"-S '?([\w.]+)=(\[.+?\]|\S+?)'?\s", command[1])
     wanted = {key: parse_yaml(value) for key, value in settings if key != "dataset.source"}
-    assert len(wanted) == 13
+    assert len(wanted) == 16
     assert suggested([225.0] * 8).changes == wanted
 
 
-def test_many_tracks_get_the_long_windows_of_the_built_in_corpus() -> None:
+def test_many_tracks_get_long_windows() -> None:
     changes = suggested([30.0] * 64).changes
     assert changes["split.by"] == "recording"
-    assert changes["pairs.window_frames"] == 1280
+    assert changes["pairs.window_frames"] == 1024
     assert changes["generate.prompt_seconds"] == 20.0
-    assert changes["train.epochs"] == 42
+    assert changes["train.epochs"] == 13
 
 
-@pytest.mark.parametrize(
-    ("minutes", "epochs", "share"), [(10, 45, 0.8), (60, 22, 0.7), (600, 18, 0.7)]
-)
-def test_more_audio_is_gone_through_less_often(minutes: int, epochs: int, share: float) -> None:
+@pytest.mark.parametrize(("minutes", "epochs", "passes"), [(10, 14, 8), (60, 7, 3), (600, 5, 3)])
+def test_more_audio_is_gone_through_less_often(minutes: int, epochs: int, passes: int) -> None:
     suggestion = suggested([60.0 * minutes / 20] * 20)
     assert suggestion.changes["train.epochs"] == epochs
-    assert suggestion.changes["train.augment.share"] == share
+    assert suggestion.changes["model.latents.detail_epochs"] == passes
+
+
+def test_frames_that_the_base_does_not_know_are_learnt_from_nothing() -> None:
+    changes = suggest(manifest_of([225.0] * 8), config(), from_base=False).changes
+    assert changes["model.base"] == "none"
+    assert changes["train.epochs"] == 45
+    assert changes.keys() == suggested([225.0] * 8).changes.keys()
 
 
 def test_artists_are_kept_apart_where_there_are_enough_and_all_are_known() -> None:
@@ -86,12 +91,12 @@ def test_artists_are_kept_apart_where_there_are_enough_and_all_are_known() -> No
     ("seconds", "by", "window_frames", "prompt_seconds"),
     [
         ([8.0] * 12, "recording", 512, 3.0),
-        ([19.0] * 12, "recording", 1280, 15.0),
+        ([19.0] * 12, "recording", 1024, 15.0),
         ([8.0] * 30 + [29.0], "recording", 512, 3.0),
         ([20.0] * 5, "recording", 512, 15.0),  # two seconds of each would be no validation
         ([45.0] * 5, "recording", 512, 15.0),  # of 4.5 s no window
         ([80.0] * 5, "time", 512, 6.0),
-        ([3600.0] * 4, "time", 1280, 20.0),
+        ([3600.0] * 4, "time", 1024, 20.0),
         ([1200.0], "time", 512, 15.0),
     ],
 )
@@ -116,8 +121,10 @@ def test_too_little_is_said_before_any_training(seconds: list[float]) -> None:
 
 def test_what_was_set_for_other_recordings_makes_no_difference() -> None:
     songs = manifest_of([30.0] * 64)
-    few = suggest(manifest_of([225.0] * 8), config())
-    assert suggest(songs, few.config).changes == suggest(songs, config()).changes
+    few = suggest(manifest_of([225.0] * 8), config(), from_base=True)
+    for begun in (True, False):
+        again = suggest(songs, few.config, from_base=begun).changes
+        assert again == suggest(songs, config(), from_base=begun).changes
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from soundloom.common.errors import SoundloomError
 
 if TYPE_CHECKING:
     from soundloom.commands.suggestions import Suggestion
+    from soundloom.config import Config
     from soundloom.corpus.manifest import Manifest
     from soundloom.ingest.config import DatasetConfig
 
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     changed(source)
     config = config.with_changes({**source, **SHORT_WINDOWS}, "params.yaml")
     manifest = _look(config.dataset)
-    suggestion = suggest(manifest, config)
+    suggestion = suggest(manifest, config, from_base=_fits_the_base(config))
     changes = changed({**source, **suggestion.changes})
     if suggestion.config.dataset != config.dataset:
         manifest = _look(suggestion.config.dataset)
@@ -90,6 +91,17 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"  {key:28}  {_plain(values[key])} → {_plain(value)}")
     if "MAKELEVEL" not in os.environ:  # it goes on by itself in `make repro FOLDER=…`
         print("next: make repro, and then make listen")
+
+
+def _fits_the_base(config: Config) -> bool:
+    """Whether frames are of the kind that the base knows: its shape is up to us, they are not."""
+    from soundloom.commands.suggestions import FROM_THE_BASE
+
+    try:
+        config.with_changes(FROM_THE_BASE, "params.yaml").check_base()
+    except SoundloomError:
+        return False
+    return True
 
 
 def _folder(given: str) -> tuple[str, str]:

@@ -27,35 +27,43 @@ SHORT_WINDOWS: dict[str, Any] = {
     "dataset.min_clip_seconds": 6.0,
     "pairs.window_frames": 512,
     "pairs.step_frames": 256,
-    "model.backbone.crop_frames": 0,
-    "model.conditioning": ["style", "beat_clock", "harmony_plan"],
 }
-LITTLE_AUDIO: dict[str, Any] = {
-    "train.augment.share": 0.8,
-    "train.patience": 60,
-    "model.latents.detail_epochs": 6,
-}
-REAL_MUSIC: dict[str, Any] = {
-    "model.backbone.units": 320,
-    "model.backbone.dropout": 0.25,
-}
-# The built-in corpus's and the electronic command's.
+LITTLE_AUDIO: dict[str, Any] = {"model.latents.detail_epochs": 8}
+# Those of docs/base.md.
 LONG_WINDOWS: dict[str, Any] = {
     "dataset.min_clip_seconds": 15.0,
-    "pairs.window_frames": 1280,
-    "pairs.step_frames": 128,
-    "model.backbone.crop_frames": 512,
-    "model.conditioning": ["style", "beat_clock", "bar_lags", "harmony_plan"],
+    "pairs.window_frames": 1024,
+    "pairs.step_frames": 512,
 }
-MUCH_AUDIO: dict[str, Any] = {
-    "train.augment.share": 0.7,
-    "train.patience": 12,
-    "model.latents.detail_epochs": 3,
+MUCH_AUDIO: dict[str, Any] = {"model.latents.detail_epochs": 3}
+# Real music is better learnt from the base on, whose shape the first of these are.
+FROM_THE_BASE: dict[str, Any] = {
+    "model.base": "pretrained",
+    "model.conditioning": ["style", "beat_clock", "harmony_plan"],
+    "model.latents.n_latents": 64,
+    "model.texture.units": 256,
+    "model.backbone.units": 384,
+    "model.density.hidden_units": 768,
+    "model.backbone.crop_frames": 0,
+    "model.backbone.dropout": 0.15,
+    "train.augment.share": 0.3,
+}
+# Where frames are not of the base's kind, as of stereo or at another rate.
+FROM_NOTHING: dict[str, Any] = {
+    "model.base": "none",
+    "model.conditioning": ["style", "beat_clock", "harmony_plan"],
+    "model.latents.n_latents": 24,
+    "model.texture.units": 0,
+    "model.backbone.units": 320,
+    "model.density.hidden_units": 512,
+    "model.backbone.crop_frames": 0,
+    "model.backbone.dropout": 0.25,
+    "train.augment.share": 0.8,
 }
 
-# Of half an hour 45 epochs are best, and 18 are the default: in between as many steps altogether.
-MOST_EPOCHS, FEWEST_EPOCHS = 45, 18
-_EPOCH_SECONDS = 45 * 1800.0
+# Of half an hour 14 epochs from the base on, 45 from nothing; of more audio as many steps.
+_MOST_EPOCHS, _FEWEST_EPOCHS = {True: 14, False: 45}, {True: 5, False: 18}
+_MOST_EPOCHS_SECONDS = 1800.0
 
 # The longest that fits: up to 20 s they keep key and tempo more often.
 PROMPT_SECONDS = {"long": (20.0, 15.0, 10.0, 6.0, 3.0), "short": (15.0, 10.0, 6.0, 3.0)}
@@ -82,11 +90,12 @@ def label_of(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain)[:64].strip("-") or "music"
 
 
-def suggest(manifest: Manifest, config: Config) -> Suggestion:
+def suggest(manifest: Manifest, config: Config, *, from_base: bool) -> Suggestion:
     """The params for clips that were cut with ``SHORT_WINDOWS``; ``config`` is changed by them.
 
     Of the splits and windows that come into question it takes the first that leaves every part a
-    window, and half of the held-out recordings a prompt with ``WINDOW_SECONDS`` after it.
+    window, and half of the held-out recordings a prompt with ``WINDOW_SECONDS`` after it. Training
+    may begin ``from_base``.
 
     Raises :class:`SoundloomError` where there is too little audio for any.
     """
@@ -100,13 +109,14 @@ def suggest(manifest: Manifest, config: Config) -> Suggestion:
         if _seconds(clips, manifest) < (1 - _MOST_LOST) * _seconds(manifest.clips, manifest):
             continue
         little = _seconds(clips, manifest) < LITTLE_SECONDS
-        epochs = _EPOCH_SECONDS / max(_seconds(clips, manifest), 1.0)
+        most, fewest = _MOST_EPOCHS[from_base], _FEWEST_EPOCHS[from_base]
+        epochs = most * _MOST_EPOCHS_SECONDS / max(_seconds(clips, manifest), 1.0)
         changes = {
             "split.by": by,
             **windows,
             **(LITTLE_AUDIO if little else MUCH_AUDIO),
-            **REAL_MUSIC,
-            "train.epochs": round(min(max(epochs, FEWEST_EPOCHS), MOST_EPOCHS)),
+            **(FROM_THE_BASE if from_base else FROM_NOTHING),
+            "train.epochs": round(min(max(epochs, fewest), most)),
         }
         for prompt_seconds in PROMPT_SECONDS[length]:
             changes["generate.prompt_seconds"] = prompt_seconds

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, flattened
+
+MODEL_FILE = "model.json"
 
 Shapes = dict[str, tuple[int, ...]]
 """Of arrays, by their names."""
@@ -106,6 +111,32 @@ class ModelConfig(Section):
         chosen = {name: getattr(self, name).model_dump() for name in sections[self.name]}
         own = {"name": self.name, "conditioning": sorted(self.conditioning), **chosen}
         return {key: v for key, v in flattened({"model": own}).items() if key not in _OF_TRAINING}
+
+    @classmethod
+    def from_json(cls, document: Any, origin: str) -> ModelConfig:
+        """What a model was built by, of its ``model.json``.
+
+        Raises :class:`SoundloomError` naming ``origin`` where that is not valid.
+        """
+        known = document.get("config") if isinstance(document, dict) else None
+        return cls.parse({"model": known}, origin)
+
+    def check_begins(
+        self, kind: Mapping[str, Any], base: ModelConfig, its_kind: Mapping[str, Any], where: Path
+    ) -> None:
+        """Check that a model of this can begin from one of ``base``, which lies at ``where``.
+
+        ``kind`` is of the frames of the one, ``its_kind`` of the other: see
+        :meth:`~soundloom.spectral.config.SpectrogramConfig.kind_of_frames`. Raises
+        :class:`SoundloomError` naming a parameter by which the two do not fit.
+        """
+        wanted, given = {**self.architecture(), **kind}, {**base.architecture(), **its_kind}
+        for key in sorted({*wanted, *given}):
+            if wanted.get(key) != given.get(key):
+                raise SoundloomError(
+                    f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {where}, "
+                    "where training begins (model.base: none has it begin from nothing)"
+                )
 
     @model_validator(mode="after")
     def _agree(self) -> ModelConfig:

@@ -22,18 +22,19 @@ from soundloom.common.io import (
     write_sums,
 )
 from soundloom.models.base import FrameModel
-from soundloom.models.config import ModelConfig
+from soundloom.models.config import MODEL_FILE, ModelConfig
 from soundloom.models.registry import MODELS
 from soundloom.spectral.codec import FrameCodec
-from soundloom.spectral.files import CODEC_FILE, read_codec, write_codec
+from soundloom.spectral.config import CODEC_FILE
+from soundloom.spectral.files import read_codec, write_codec
 
-_MODEL_FILE, _WEIGHTS_FILE, _ARRAYS_FILE = "model.json", "network.weights.h5", "arrays.npz"
+_WEIGHTS_FILE, _ARRAYS_FILE = "network.weights.h5", "arrays.npz"
 
 
 def save_generator(folder: Path, model: FrameModel, codec: FrameCodec, config: ModelConfig) -> None:
     """Write a trained model and its codec into an existing, empty folder."""
     write_codec(folder, codec)
-    write_json(folder / _MODEL_FILE, {"config": config.model_dump()})
+    write_json(folder / MODEL_FILE, {"config": config.model_dump()})
     write_arrays(folder / _ARRAYS_FILE, model.arrays())
     # Through a model never compiled: the optimiser's state would triple the file. It has a name of
     # its own, as the file holds it and Keras would number it.
@@ -62,29 +63,21 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     which the two are not of one architecture, or their frames not of one kind.
     """
     _check_sums(folder)
-    its_codec, its_config = read_codec(folder), read_model_config(folder)
-    wanted = config.architecture() | codec.kind_of_frames()
-    given = its_config.architecture() | its_codec.kind_of_frames()
-    for key in sorted({*wanted, *given}):
-        if wanted.get(key) != given.get(key):
-            raise SoundloomError(
-                f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {folder}, where "
-                "training begins (model.base: none has it begin from nothing)"
-            )
+    its_codec = read_codec(folder)
+    its_config = read_model_config(folder)
+    config.check_begins(codec.kind_of_frames(), its_config, its_codec.kind_of_frames(), folder)
     units = {"detail_units": its_config.latents.detail_units}
     latents = config.latents.model_copy(update=units)
     return _load(folder, config.model_copy(update={"latents": latents}), its_codec)
 
 
 def _check_sums(folder: Path) -> None:
-    check_sums(folder, (CODEC_FILE, _MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+    check_sums(folder, (CODEC_FILE, MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
 
 
 def read_model_config(folder: Path) -> ModelConfig:
     """What a generator's model was built by; :class:`SoundloomError` where that is not valid."""
-    document = read_json(folder / _MODEL_FILE)
-    known = document.get("config") if isinstance(document, dict) else None
-    return ModelConfig.parse({"model": known}, str(folder / _MODEL_FILE))
+    return ModelConfig.from_json(read_json(folder / MODEL_FILE), str(folder / MODEL_FILE))
 
 
 def _load(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
@@ -103,7 +96,7 @@ def _load_weights(network: keras.Model, path: Path) -> None:
             network.load_weights(path)
     except Exception as error:  # Keras and h5py each raise their own
         raise SoundloomError(
-            f"{path}: not the weights of the model in {_MODEL_FILE}: {first_line(error)}"
+            f"{path}: not the weights of the model in {MODEL_FILE}: {first_line(error)}"
         ) from None
     for weight in network.weights:
         if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():

@@ -134,15 +134,8 @@ class FrameCodec:
         return np.log1p(np.maximum(gained, 0.0))
 
     def kind_of_frames(self) -> dict[str, Any]:
-        """Parameters, by ``section.key``, that frames must share to mean the same sounds.
-
-        They may still differ in level, and stand for 1 what is the loudest of each corpus.
-        """
-        names = ("kind", "n_fft", "hop_samples", "amplitude", "range_db", "scaler")
-        mels = ("n_mels",) if self.config.kind == "mel" else ()
-        known = {f"spectrogram.{name}": getattr(self.config, name) for name in names + mels}
-        rate = self.sample_rate_hz
-        return {"dataset.sample_rate_hz": rate, "dataset.channels": self.channels, **known}
+        """See :meth:`SpectrogramConfig.kind_of_frames`."""
+        return self.config.kind_of_frames(self.sample_rate_hz, self.channels)
 
     @property
     def bin_frequencies_hz(self) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,16 @@ class SpectrogramConfig(Section):
         """Frame rate in Hz, never rounded."""
         return sample_rate_hz / self.hop_samples
 
+    def kind_of_frames(self, sample_rate_hz: int, channels: int) -> dict[str, Any]:
+        """Parameters, by ``section.key``, that frames must share to mean the same sounds.
+
+        They may still differ in level, and stand for 1 what is the loudest of each corpus.
+        """
+        names = ("kind", "n_fft", "hop_samples", "amplitude", "range_db", "scaler")
+        mels = ("n_mels",) if self.kind == "mel" else ()
+        known = {f"spectrogram.{name}": getattr(self, name) for name in names + mels}
+        return {"dataset.sample_rate_hz": sample_rate_hz, "dataset.channels": channels, **known}
+
     @model_validator(mode="after")
     def _agree(self) -> SpectrogramConfig:
         # Half the window is the longest hop at which a Hann window still overlaps to a constant.
@@ -57,6 +67,8 @@ class SpectrogramConfig(Section):
             )
         return self
 
+
+CODEC_FILE = "codec.json"
 
 # Far beyond what analysis gives of samples in [-1, 1].
 Level = Annotated[float, Field(ge=-400, le=60)]

@@ -9,8 +9,7 @@ import numpy as np
 
 from soundloom.common.io import read_array, read_json, write_array, write_json
 from soundloom.spectral.codec import FrameCodec
-
-CODEC_FILE = "codec.json"
+from soundloom.spectral.config import CODEC_FILE
 
 
 def write_codec(folder: Path, codec: FrameCodec) -> None:
