@@ -17,7 +17,7 @@ from soundloom.cache import files
 from soundloom.cache.files import Cache, fingerprint
 from soundloom.common.recall import Arrays
 
-ARRAYS = {
+ARRAYS: dict[str, np.ndarray] = {
     "rows": np.arange(6, dtype=np.float32).reshape(2, 3).T,
     "half": np.array([0.1, np.nan, -0.0], np.float16),
     "none": np.zeros((0, 4)),

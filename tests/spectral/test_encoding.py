@@ -9,7 +9,7 @@ import numpy as np
 
 from recordings import music
 from soundloom.cache.files import Cache
-from soundloom.common.recall import Recall
+from soundloom.common.recall import Recall, anew
 from soundloom.config import Config
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
@@ -87,20 +87,19 @@ def test_of_a_clip_known_from_before_nothing_is_read(config: Config, project: Pa
         known = Cache("frames", ("spectral",)).recall
         return lambda made_of, make: known((audio[clip.name], *made_of), make)
 
-    def frames_of(names: str, recall: RecallOf | None = None) -> dict[str, np.ndarray]:
+    def frames_of(names: str, recall: RecallOf) -> dict[str, np.ndarray]:
         clips = [make_clip(name, len(audio[name])) for name in names]
         segments = [Segment(name, 0, RATE_HZ, "train") for name in names if name in "abd"]
-        known = {} if recall is None else {"recall": recall}
-        codec = fit_codec(read, clips, segments, config.spectrogram, RATE_HZ, **known)
+        codec = fit_codec(read, clips, segments, config.spectrogram, RATE_HZ, recall=recall)
         written: dict[str, np.ndarray] = {}
-        encode_clips(read, clips, codec, written.__setitem__, **known)
+        encode_clips(read, clips, codec, written.__setitem__, recall)
         return written
 
     def same_and_reading(names: str, n_read: int) -> None:
         lengths.clear()
         found = frames_of(names, recall_of)
         assert len(lengths) == n_read
-        for name, frames in frames_of(names).items():
+        for name, frames in frames_of(names, lambda clip: anew).items():
             assert np.array_equal(found[name], frames)
             assert (found[name].dtype, found[name].strides) == (frames.dtype, frames.strides)
 
