@@ -16,19 +16,20 @@ PACKAGE = Path("src/soundloom")
 # `config` is the check of all of params.yaml, which imports the sections of all folders.
 MAY_IMPORT = {
     "common": [],
+    "cache": ["common"],
     "audio": ["common"],
     "corpus": ["common"],
     "band": ["common"],
     "spectral": ["common", "corpus"],
     "figures": ["common", "spectral"],
-    "ingest": ["common", "audio", "corpus", "band"],
+    "ingest": ["common", "cache", "audio", "corpus", "band"],
     "explore": ["common", "audio"],
     "pairs": ["common", "corpus", "spectral"],
     "models": ["common", "spectral", "pairs"],
     "training": ["common", "spectral", "pairs", "models"],
     "generation": ["common", "audio", "corpus", "spectral", "models"],
     # No model: what is judged is audio, whoever made it.
-    "evaluation": ["common", "audio", "band", "spectral"],
+    "evaluation": ["common", "cache", "audio", "band", "spectral"],
     "reporting": ["common", "corpus", "figures"],
     "experiments": ["common", "corpus", "config"],
     "demo": ["common", "audio", "models", "generation", "figures", "experiments"],

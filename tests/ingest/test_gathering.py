@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from recordings import encoded, music, write_recording
+from recordings import encoded, encoded_by_ffmpeg, music, write_recording
 from soundloom.audio.containers import Tags
-from soundloom.audio.files import Decoded, decode_file, read_audio
+from soundloom.audio.files import Decoded, decode_file, decode_tagged, read_audio
+from soundloom.cache.files import Cache
 from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.config import Config
@@ -24,6 +27,7 @@ from soundloom.corpus.manifest import Note, Rejected
 from soundloom.ingest.collection import Collection, Recording
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.gathering import gather
+from soundloom.ingest.outcome import cut_before
 
 RATE_HZ = 8_000
 
@@ -51,6 +55,11 @@ def load_tagged(samples: np.ndarray, tags: Tags, sample_rate_hz: int, channels: 
 
 def refuse(sample_rate_hz: int, channels: int = 1) -> Decoded:
     raise UnusableAudio("/somewhere/else.wav", "scratched")
+
+
+def load_file(file: Path, loaded: list[str], sample_rate_hz: int, channels: int = 1) -> Decoded:
+    loaded.append(file.name)
+    return decode_tagged(file, sample_rate_hz, channels)
 
 
 def recording(
@@ -296,3 +305,74 @@ def test_recordings_that_share_a_name_are_a_sources_fault() -> None:
     same = [Recording("a.wav", refuse), Recording("a.wav", refuse)]
     with pytest.raises(ValueError, match=r"share the name 'a\.wav'"):
         Collection(tuple(same))
+
+
+def test_a_recording_that_was_cut_before_is_not_read_again(
+    dataset: DatasetConfig, project: Path
+) -> None:
+    loaded: list[str] = []
+
+    def gathered(known: Cache | None) -> dict[str, bytes]:
+        """All that is written of the files in ``songs``."""
+        loaded.clear()
+        out = project / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        offered = tuple(
+            Recording(file.name, partial(load_file, file, loaded), "x", made_of=(file,))
+            for file in sorted(Path("songs").iterdir())
+        )
+        manifest = gather(Collection(offered), dataset, out, known)
+        write_manifest(out / "manifest.json", manifest)
+        files = (file for file in sorted(out.rglob("*")) if file.is_file())
+        return {file.relative_to(out).as_posix(): file.read_bytes() for file in files}
+
+    def check(*read: str) -> str:
+        """Only these are read, and what is written is as if nothing were known."""
+        with cut_before() as known:
+            found = gathered(known)
+        assert sorted(loaded) == sorted(read)
+        assert found == gathered(None)
+        return known.tally("recordings", "read")
+
+    for seed, name in enumerate(("a.wav", "b.wav", "c.wav")):
+        write_recording(Path("songs", name), music(3.5, RATE_HZ, seed), RATE_HZ)
+    write_recording(Path("songs/short.wav"), music(0.5, RATE_HZ), RATE_HZ)
+    Path("songs/text.wav").write_text("no audio")
+    assert check("a.wav", "b.wav", "c.wav", "short.wav", "text.wav") == ""
+    assert check("text.wav") == "4 of 5 recordings known from before, 1 read"
+
+    write_recording(Path("songs/B.wav"), music(2, RATE_HZ, seed=7), RATE_HZ)  # all have new numbers
+    assert check("B.wav", "text.wav") == "4 of 6 recordings known from before, 2 read"
+    Path("songs/c.wav").rename("songs/0.wav")
+    Path("songs/text.wav").rename("songs/empty.wav")
+    assert check("empty.wav") == "5 of 6 recordings known from before, 1 read"
+    write_recording(Path("songs/b.wav"), music(3.5, RATE_HZ, seed=9), RATE_HZ)
+    check("b.wav", "empty.wav")
+    shutil.copy("songs/a.wav", "songs/copy.wav")  # which is known, and left out
+    check("empty.wav")
+
+    kept = project / ".dvc/tmp/soundloom/cache/clips"
+    largest = max(kept.iterdir(), key=lambda entry: entry.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1])
+    with cut_before() as known:
+        gathered(known)
+    assert len(loaded) > 1
+    check("empty.wav")
+
+
+def test_a_file_with_other_tags_is_read_and_has_the_clips_it_had(
+    dataset: DatasetConfig, project: Path
+) -> None:
+    file, loaded = Path("a.m4a"), list[str]()
+    offered = Collection((Recording("a", partial(load_file, file, loaded), made_of=(file,)),))
+    found = []
+    for number, artist in enumerate(("Björk", "The Who")):
+        content = encoded_by_ffmpeg(music(4, RATE_HZ), RATE_HZ, "ipod", "alac", {"artist": artist})
+        file.write_bytes(content)
+        with cut_before() as known:
+            found.append(gather(offered, dataset, project / str(number), known).clips)
+    assert len(loaded) == 2
+    assert [clip.artist for clip in found[1]] == ["The Who", "The Who"]
+    assert [replace(clip, artist="Björk") for clip in found[1]] == list(found[0])
+    # Two files, and the two clips that they share.
+    assert len(list((project / ".dvc/tmp/soundloom/cache/clips").iterdir())) == 4

@@ -32,8 +32,8 @@ _UNSUITED = {"Cc", "Cs", "Zl", "Zp"}
 # each minute of music, and beside that. Two idle cores took 17.9 s for an epoch of the rock command
 # (docs/log/2026-11-26-gpu.md), and one took 33 minutes for all of it.
 _TRAINING_SECONDS, _MINUTE_SECONDS, _REST_SECONDS = 150.0, 2.0, 300.0
-# Of clips, frames and their copies in DVC's cache; of everything else.
-_MINUTE_MEGABYTES, _REST_MEGABYTES = 10.0, 300.0
+# Of clips, frames and their copies in DVC's cache, and in what is known from before; of all else.
+_MINUTE_MEGABYTES, _REST_MEGABYTES = 16.0, 300.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

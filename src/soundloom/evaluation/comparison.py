@@ -16,6 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from soundloom.common.evenly import evenly_spaced
+from soundloom.common.parallel import each
 from soundloom.evaluation.config import WINDOW_SECONDS, EvaluateConfig
 from soundloom.evaluation.features import RecordingFeatures
 from soundloom.evaluation.metrics.distances import (
@@ -165,12 +166,16 @@ class Comparison:
             tag_profile(_spaced([recording.tags for recording in side], n_windows))
             for side in (self._held_out, sample)
         ]
-        numbers: dict[str, Any] = {**self._by_ear(sample), "tags": profile_distance(*tags)}
-        ears = {ear: self._by_ear(sample, ear) for ear in self._held_out[0].further}
-        if heard := {ear: distances for ear, distances in ears.items() if distances}:
+        ears = [None, *self._held_out[0].further]
+        first, *further = each(
+            lambda ear: self._by_ear(sample, ear), ears, jobs=self._config.threads
+        )
+        numbers: dict[str, Any] = {**first, "tags": profile_distance(*tags)}
+        if heard := {ear: of for ear, of in zip(ears[1:], further, strict=True) if of}:
             numbers["ears"] = heard
         return numbers
 
+    @_same_on_any_machine
     def _by_ear(
         self, sample: Sequence[RecordingFeatures], ear: str | None = None
     ) -> dict[str, float]:

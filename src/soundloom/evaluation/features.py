@@ -7,21 +7,21 @@ a list of :class:`RecordingFeatures`, one a recording.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.parallel import each
+from soundloom.common.recall import Arrays, Recall, anew
 from soundloom.evaluation.config import WINDOW_SECONDS
 from soundloom.evaluation.metrics import dynamics, fine_structure, rhythm, structure, tonality
 from soundloom.evaluation.metrics.distances import tag_profile
 from soundloom.evaluation.metrics.log_mel import log_mel
 from soundloom.evaluation.metrics.stability import describe_recording
-from soundloom.evaluation.tagger import TAGS, Tagger
+from soundloom.evaluation.tagger import TAGS, TagResult
 
 # Descriptors are taken of pieces this long, so that long and short recordings compare.
 PIECE_SECONDS = 10.0
@@ -29,10 +29,11 @@ _MIN_PIECE_SECONDS = 5.0
 # Structure is counted over as much of real audio as continuations last by default.
 STRUCTURE_SECONDS = 60.0
 _SHORTEST_HOP_SECONDS = 0.1
-# Recordings held at a time, for each thread: two let none of them wait for long.
-_AT_A_TIME_A_THREAD = 2
 # Every number that a module's ``describe`` returns becomes a descriptor of the group.
 DESCRIPTORS = {"rhythm": rhythm, "tonality": tonality, "dynamics": dynamics, "fine": fine_structure}
+
+Tag = Callable[[np.ndarray, int, float], TagResult]
+"""What a ``Tagger`` is called like."""
 
 
 @dataclass(frozen=True)
@@ -60,59 +61,40 @@ class RecordingFeatures:
 def extract_features(
     recordings: Mapping[str, np.ndarray],
     sample_rate_hz: int,
-    tagger: Tagger,
+    tagger: Tag,
     *,
     hop_seconds: float,
     threads: int,
+    recall: Recall = anew,
 ) -> list[RecordingFeatures]:
     """Features of recordings, ``(n_samples,)`` each, by name; those under 3 s are left out.
 
-    The tagger's windows are ``hop_seconds`` apart; see :func:`hop_for`. Recordings are asked for a
-    few at a time, each once, and let go of: a mapping that reads or makes them when asked keeps
-    memory bounded. Raises :class:`SoundloomError` when nothing is long enough.
+    The tagger's windows are ``hop_seconds`` apart; see :func:`hop_for`. Recordings are asked for as
+    many at a time as there are ``threads``, each once, and let go of: a mapping that reads or makes
+    them when asked keeps memory bounded. ``recall`` may know what was heard before. Raises
+    :class:`SoundloomError` when nothing is long enough.
     """
-    features, names = [], list(recordings)
-    a_few = _AT_A_TIME_A_THREAD * threads
-    with tqdm(total=len(names), desc="features", unit="clip") as progress:
-        for start in range(0, len(names), a_few):
-            some = names[start : start + a_few]
-            audio = dict(zip(some, each(recordings.__getitem__, some, jobs=threads), strict=True))
-            features += _features_of(audio, sample_rate_hz, tagger, hop_seconds, threads)
-            progress.update(len(some))
+
+    def hear(samples: np.ndarray) -> Arrays:
+        described = _describe(samples, sample_rate_hz)
+        heard = tagger(samples, sample_rate_hz, hop_seconds)
+        seconds = len(samples) / sample_rate_hz
+        return to_arrays([RecordingFeatures("", seconds, hop_seconds, **vars(heard), **described)])
+
+    def features_of(name: str) -> RecordingFeatures | None:
+        samples = recordings[name]
+        if len(samples) < WINDOW_SECONDS * sample_rate_hz:
+            return None
+        made_of = (samples, sample_rate_hz, hop_seconds)
+        (features,) = from_arrays(recall(made_of, lambda: hear(samples)))
+        return replace(features, name=name)
+
+    found = each(features_of, list(recordings), desc="features", jobs=threads)
+    features = [one for one in found if one is not None]
     if not features:
         raise SoundloomError(
             f"evaluation needs recordings of at least {WINDOW_SECONDS} s; "
             f"got {len(recordings)} shorter ones"
-        )
-    return features
-
-
-def _features_of(
-    recordings: Mapping[str, np.ndarray],
-    sample_rate_hz: int,
-    tagger: Tagger,
-    hop_seconds: float,
-    threads: int,
-) -> list[RecordingFeatures]:
-    long_enough = {
-        name: samples
-        for name, samples in recordings.items()
-        if len(samples) >= WINDOW_SECONDS * sample_rate_hz
-    }
-    described = each(_describe, list(long_enough.values()), sample_rate_hz, jobs=threads)
-    features = []
-    for (name, samples), known in zip(long_enough.items(), described, strict=True):
-        result = tagger(samples, sample_rate_hz, hop_seconds)
-        features.append(
-            RecordingFeatures(
-                name=name,
-                seconds=len(samples) / sample_rate_hz,
-                hop_seconds=hop_seconds,
-                tags=result.tags,
-                embeddings=result.embeddings,
-                further=result.further,
-                **known,
-            )
         )
     return features
 

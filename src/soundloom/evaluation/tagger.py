@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 import librosa
@@ -71,10 +72,14 @@ class TagResult:
 
 
 class Tagger:
-    """Networks applied to audio; the same audio and thread count give the same numbers."""
+    """Networks applied to audio; the same audio and thread count give the same numbers.
+
+    Of threads that call it at once, one at a time is in the networks, which use all cores.
+    """
 
     def __init__(self, network: Network, further: Mapping[str, Network] | None = None):
         self._network, self._further = network, further or {}
+        self._in_networks = Lock()
 
     def __call__(
         self, samples: np.ndarray, sample_rate_hz: int, hop_seconds: float = WINDOW_SECONDS
@@ -84,13 +89,11 @@ class Tagger:
         Silence is no error: it always gives one and the same vector, which says nothing of music.
         """
         frames = _log_mel(samples, sample_rate_hz)
-        tags, embeddings = _apply(self._network, _windows(frames, hop_seconds))
-        apart = _windows(frames, WINDOW_SECONDS)
-        return TagResult(
-            tags,
-            embeddings,
-            {name: _apply(network, apart)[1] for name, network in self._further.items()},
-        )
+        overlapping, apart = _windows(frames, hop_seconds), _windows(frames, WINDOW_SECONDS)
+        with self._in_networks:
+            tags, embeddings = _apply(self._network, overlapping)
+            further = {name: _apply(network, apart)[1] for name, network in self._further.items()}
+        return TagResult(tags, embeddings, further)
 
 
 def _apply(network: Network, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

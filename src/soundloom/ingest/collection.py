@@ -27,7 +27,9 @@ class Recording:
     :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
     worker processes. ``name`` is unique within the source and the same on every machine (a relative
     path, a title). ``truth`` is what the source knows of the music (tempo, key, chords), in JSON
-    types. ``artist`` is taken where the tags that ``load`` finds name none.
+    types. ``artist`` is taken where the tags that ``load`` finds name none. ``made_of`` are the
+    files that ``load`` reads, or what is composed (JSON types): the same gives the same samples,
+    notes and tags. Of what names nothing there, nothing is known from before.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Recording:
     artist: str | None = None
     licence: str | None = None
     truth: Mapping[str, Any] | None = None
+    made_of: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)

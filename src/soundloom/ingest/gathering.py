@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
@@ -19,36 +20,27 @@ from tqdm import tqdm
 
 from soundloom.audio.files import Decoded, write_audio
 from soundloom.audio.samples import is_silent
+from soundloom.cache.files import Cache
 from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
 from soundloom.ingest.clips import audible_slices, beginnings, originals
-from soundloom.ingest.collection import Collection, Recording
+from soundloom.ingest.collection import Collection, Load, Recording
 from soundloom.ingest.config import DatasetConfig
+from soundloom.ingest.outcome import KnownCuts, Outcome, clip_file
 
 # Reasons quoted in an error, which is one line long.
 N_REASONS_QUOTED = 5
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one recording: the clips written from it, or the reason there are none."""
-
-    recording: str
-    clips: tuple[Clip, ...] = ()
-    n_samples: int = 0
-    beginnings: tuple[tuple[bytes, ...], ...] = ()
-    reason: str | None = None
-    notes: tuple[str, ...] = ()
-    unreadable: bool = False
-
-
-def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manifest:
+def gather(
+    collection: Collection, config: DatasetConfig, folder: Path, known: Cache | None = None
+) -> Manifest:
     """Write the clips of ``collection`` to ``folder/<genre>/<genre>.00000.wav`` ….
 
     Recordings are taken in order of name, so the result depends neither on the order the source
     found them in nor on the parallelism. Of recordings that share audio the longest is kept, or the
-    first: nothing may be in two parts of the split.
+    first: nothing may be in two parts of the split. Those whose clips are ``known`` are not read.
 
     Raises :class:`SoundloomError` if more than half cannot be read, or if there are fewer than
     ``dataset.min_clips`` clips.
@@ -56,7 +48,11 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
     recordings = sorted(collection.recordings, key=lambda recording: recording.name)
     folder = folder.resolve()  # worker processes may have another working directory
     (folder / config.genre).mkdir(parents=True)
-    outcomes = _without_copies(list(_cut_all(recordings, config, folder)), folder)
+    cut = list(_cut_all(recordings, config, folder, known))
+    if known:
+        for outcome in cut:
+            known.count(outcome.was_known)
+    outcomes = _without_copies(cut, folder)
     rejected = _rejected(collection, outcomes)
     _require_readable(collection, outcomes, rejected)
     clips = _numbered([clip for outcome in outcomes for clip in outcome.clips], config, folder)
@@ -72,60 +68,79 @@ def gather(collection: Collection, config: DatasetConfig, folder: Path) -> Manif
 
 
 def _cut_all(
-    recordings: Sequence[Recording], config: DatasetConfig, folder: Path
+    recordings: Sequence[Recording], config: DatasetConfig, folder: Path, known: Cache | None
 ) -> Iterable[Outcome]:
     """Cut every recording, in order, behind a progress bar."""
     workers = joblib.Parallel(
         n_jobs=max(1, min(joblib.cpu_count(), len(recordings))), return_as="generator"
     )
     tasks = (
-        joblib.delayed(_cut_one)(recording, config, folder, f"{position:06d}")
+        joblib.delayed(_cut_one)(recording, config, folder, f"{config.genre}/{position:06d}", known)
         for position, recording in enumerate(recordings)
     )
     return tqdm(workers(tasks), total=len(recordings), desc=config.source, unit="recording")
 
 
-def _cut_one(recording: Recording, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
-    """Load one recording and write its clips under names that begin with ``prefix``."""
+def _cut_one(
+    recording: Recording, config: DatasetConfig, folder: Path, prefix: str, known: Cache | None
+) -> Outcome:
+    """Write the clips of one recording to files of ``folder`` that begin with ``prefix``."""
+    cuts = None
+    if known and recording.made_of:
+        with suppress(OSError):  # of which loading it says more
+            cuts = KnownCuts(known, recording.made_of, config, folder, prefix)
     try:
-        decoded = recording.load(config.sample_rate_hz, config.channels)
+        outcome = cuts.recall() if cuts else None
+        if outcome is None:
+            outcome = _cut(recording.load, config, folder, prefix)
+            if cuts:
+                cuts.keep(outcome)
     except UnusableAudio as error:
         return Outcome(recording.name, reason=error.reason, unreadable=True)
+    clips = [
+        replace(
+            clip,
+            recording=recording.name,
+            artist=clip.artist or recording.artist,
+            licence=recording.licence,
+            truth=recording.truth,
+        )
+        for clip in outcome.clips
+    ]
+    return replace(outcome, recording=recording.name, clips=tuple(clips))
+
+
+def _cut(load: Load, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
+    """Load a recording and write its clips; nothing but what it sounds like and its tags counts."""
+    decoded = load(config.sample_rate_hz, config.channels)
     samples = decoded.samples
     parts = audible_slices(samples, config.clip_samples, config.min_clip_samples)
     if not parts:
         reasons = [_why_no_clips(samples, config), *decoded.notes]
-        return Outcome(recording.name, reason="; ".join(reasons))
+        return Outcome(reason="; ".join(reasons))
     clips = tuple(
-        _write_clip(recording, decoded, part, config, folder, f"{prefix}.{number:05d}.wav")
+        _write_clip(decoded, part, config, folder, clip_file(prefix, number))
         for number, part in enumerate(parts)
     )
     mid = in_channels(samples, 1)
     marks = tuple(beginnings(mid[part], config.min_clip_samples // 2) for part in parts)
-    return Outcome(recording.name, clips, len(samples), marks, notes=decoded.notes)
+    return Outcome("", clips, len(samples), marks, notes=decoded.notes)
 
 
 def _write_clip(
-    recording: Recording,
-    decoded: Decoded,
-    part: slice,
-    config: DatasetConfig,
-    folder: Path,
-    name: str,
+    decoded: Decoded, part: slice, config: DatasetConfig, folder: Path, file: str
 ) -> Clip:
-    """Write one part of a recording to ``folder/<genre>/name``."""
-    file = f"{config.genre}/{name}"
+    """Write one part of a recording to ``folder/file``."""
     write_audio(folder / file, decoded.samples[part], config.sample_rate_hz)
     return Clip(
         file=file,
-        recording=recording.name,
+        recording="",
         offset_samples=part.start,
         n_samples=part.stop - part.start,
-        artist=decoded.tags.artist or recording.artist,
+        artist=decoded.tags.artist,
         title=decoded.tags.title,
-        licence=recording.licence,
+        licence=None,
         sha256=hashlib.sha256((folder / file).read_bytes()).hexdigest(),
-        truth=recording.truth,
     )
 
 

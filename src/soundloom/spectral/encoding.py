@@ -7,22 +7,29 @@ memory is bounded by a few clips.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from soundloom.common.evenly import evenly_spaced
 from soundloom.common.parallel import each
+from soundloom.common.recall import Arrays, Recall, anew
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
-from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.codec import FRAMES_DTYPE, FrameCodec
 from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.round_trip import round_trip_errors
 
 ReadClip = Callable[[Clip], np.ndarray]
+RecallOf = Callable[[Clip], Recall]
+"""What may know what is made of a clip's audio, and of what is named beside."""
 
 # The round trip is measured on this many clips, for this long: seconds of work, not minutes.
 _N_ROUND_TRIPS, _ROUND_TRIP_SECONDS = 4, 10
+
+
+def _anew(clip: Clip) -> Recall:
+    return anew
 
 
 def fit_codec(
@@ -32,6 +39,7 @@ def fit_codec(
     config: SpectrogramConfig,
     sample_rate_hz: int,
     channels: int = 1,
+    recall: RecallOf = _anew,
 ) -> FrameCodec:
     """Fit the scaler on the training segments alone."""
     training: dict[str, list[Segment]] = defaultdict(list)
@@ -39,8 +47,16 @@ def fit_codec(
         if segment.part == "train":
             training[segment.clip].append(segment)
     used = [clip for clip in clips if clip.name in training]
-    ranges = each(_level_ranges, used, read, training, config, sample_rate_hz, desc="level ranges")
-    found = [one for some in ranges for one in some]
+
+    def level_ranges(clip: Clip) -> Arrays:
+        parts = [(part.start_sample, part.end_sample) for part in training[clip.name]]
+        made_of = (parts, config.model_dump(), sample_rate_hz, channels)
+        return recall(clip)(
+            made_of, lambda: _level_ranges(read(clip), parts, config, sample_rate_hz)
+        )
+
+    ranges = each(level_ranges, used, desc="level ranges")
+    found = [one for some in ranges for one in some.values()]
     return FrameCodec.fit(found, config, sample_rate_hz, channels)
 
 
@@ -49,9 +65,21 @@ def encode_clips(
     clips: Sequence[Clip],
     codec: FrameCodec,
     write: Callable[[str, np.ndarray], None],
+    recall: RecallOf = _anew,
 ) -> int:
-    """Give every clip's name and frames to ``write``; returns how many frames there are in all."""
-    return sum(each(_encode, clips, read, codec, write, desc="spectrograms"))
+    """Give every clip's name and frames to ``write``; returns how many frames there are in all.
+
+    Frames are float16, as they are kept. ``recall`` may know those of clips encoded before.
+    """
+
+    def encode(clip: Clip) -> int:
+        made = recall(clip)(
+            (codec.to_json(),), lambda: {"frames": codec.encode(read(clip)).astype(FRAMES_DTYPE)}
+        )
+        write(clip.name, made["frames"])
+        return len(made["frames"])
+
+    return sum(each(encode, clips, desc="spectrograms"))
 
 
 def measure_round_trip(
@@ -64,27 +92,16 @@ def measure_round_trip(
 
 
 def _level_ranges(
-    clip: Clip,
-    read: ReadClip,
-    training: Mapping[str, Sequence[Segment]],
+    samples: np.ndarray,
+    parts: Sequence[tuple[int, int]],
     config: SpectrogramConfig,
     sample_rate_hz: int,
-) -> list[np.ndarray]:
-    samples = read(clip)
-    parts = [samples[part.start_sample : part.end_sample] for part in training[clip.name]]
-    return [
-        FrameCodec.level_range(part, config, sample_rate_hz)
-        for part in parts
-        if len(part) >= config.n_fft
-    ]
-
-
-def _encode(
-    clip: Clip, read: ReadClip, codec: FrameCodec, write: Callable[[str, np.ndarray], None]
-) -> int:
-    frames = codec.encode(read(clip))
-    write(clip.name, frames)
-    return len(frames)
+) -> Arrays:
+    return {
+        str(start): FrameCodec.level_range(samples[start:end], config, sample_rate_hz)
+        for start, end in parts
+        if len(samples[start:end]) >= config.n_fft
+    }
 
 
 def _round_trip(clip: Clip, read: ReadClip, codec: FrameCodec) -> dict[str, float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from soundloom.common.io import read_array, read_json, write_array, write_json
-from soundloom.spectral.codec import FrameCodec
+from soundloom.spectral.codec import FRAMES_DTYPE, FrameCodec
 from soundloom.spectral.config import CODEC_FILE
 
 
@@ -26,9 +26,6 @@ def read_codec(folder: Path) -> FrameCodec:
 class FrameFolder:
     """A folder with ``codec.json`` and ``frames/<clip>.npy``."""
 
-    # float16 keeps 11 bits: steps of 0.04 dB over a range of 80 dB, at half the size of float32.
-    DTYPE = np.float16
-
     def __init__(self, folder: Path):
         self._folder = folder
         # Every open map holds a file descriptor, of which a process has about a thousand.
@@ -44,7 +41,7 @@ class FrameFolder:
 
     def write(self, clip_name: str, frames: np.ndarray) -> None:
         """Write a clip's frames, ``(n_frames, n_bins)`` in [0, 1]."""
-        write_array(self._path(clip_name), frames.astype(self.DTYPE))
+        write_array(self._path(clip_name), frames.astype(FRAMES_DTYPE))
 
     def _read(self, clip_name: str) -> np.ndarray:
         """A clip's frames as a memory map, ``(n_frames, n_bins)`` float16."""

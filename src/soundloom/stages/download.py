@@ -11,6 +11,7 @@ from soundloom.corpus.files import write_manifest
 from soundloom.corpus.manifest import Manifest
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.gathering import gather
+from soundloom.ingest.outcome import cut_before
 from soundloom.ingest.sources import open_source
 
 N_SHOWN = 5
@@ -19,12 +20,18 @@ N_SHOWN = 5
 def main() -> None:
     """Run the stage."""
     config = DatasetConfig.load()
-    with open_source(config) as collection, folder_written_aside(RAW_FOLDER) as aside:
-        manifest = gather(collection, config, aside)
+    with (
+        open_source(config) as collection,
+        cut_before() as known,
+        folder_written_aside(RAW_FOLDER) as aside,
+    ):
+        manifest = gather(collection, config, aside, known)
         for name, text in sorted(collection.licences.items()):
             write_text(aside / "licences" / f"{name}.txt", text)
         write_manifest(aside / MANIFEST_FILE.name, manifest)
     print(summary(manifest, config))
+    if tally := known.tally("recordings", "read"):
+        print(tally)
     show("rejected", [f"{entry.file}: {entry.reason}" for entry in manifest.rejected])
     show("noted", [f"{entry.recording}: {entry.note}" for entry in manifest.notes])
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from soundloom.audio.files import read_audio, write_audio
 from soundloom.common.io import folder_written_aside, read_arrays, read_json, write_json
-from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import (
     EVALUATED_FOLDER,
     GENERATED_FOLDER,
@@ -22,8 +21,9 @@ from soundloom.corpus.manifest import Manifest
 from soundloom.corpus.split import parse_segment_name
 from soundloom.evaluation.comparison import STABILITY_HOP_SECONDS, Comparison
 from soundloom.evaluation.config import EvaluateConfig
-from soundloom.evaluation.features import extract_features, from_arrays, top_tags
+from soundloom.evaluation.features import from_arrays, top_tags
 from soundloom.evaluation.ground_truth import truth_kept
+from soundloom.evaluation.hearing import Listener, heard_before
 from soundloom.evaluation.metrics.log_mel import PASSAGE_SECONDS
 from soundloom.evaluation.metrics.novelty import Match, closest_pairs
 from soundloom.figures.distances import draw_distances
@@ -32,16 +32,13 @@ from soundloom.figures.distances import draw_distances
 def main() -> None:
     """Run the stage."""
     config, manifest = EvaluateConfig.load(), read_manifest()
-    start_keras(config.seed, config.threads)
-    from soundloom.evaluation.pretrained import load_tagger
-
     rate_hz = manifest.sample_rate_hz
     files = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
     generated = {file.stem: read_audio(file, rate_hz) for file in files}
-    features = extract_features(
-        generated, rate_hz, load_tagger(config.ears),
-        hop_seconds=STABILITY_HOP_SECONDS, threads=config.threads,
-    )  # fmt: skip
+    with heard_before(config) as known:
+        features = Listener(config, rate_hz, known)(generated, STABILITY_HOP_SECONDS)
+    if tally := known.tally("recordings", "heard"):
+        print(tally)
     training, held_out = (
         from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
         for name in ("training", "held_out")

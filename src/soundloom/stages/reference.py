@@ -6,13 +6,15 @@ They are given to the same functions as generated audio, by the stage ``evaluate
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from operator import call
 
 import numpy as np
 
 from soundloom.audio.files import read_audio
 from soundloom.common.io import folder_written_aside, write_arrays, write_json
-from soundloom.common.keras_setup import start_keras
 from soundloom.common.lazy import LazyMapping
+from soundloom.common.parallel import each
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
 from soundloom.corpus.config import HeldOutConfig
 from soundloom.corpus.files import read_manifest, read_part
@@ -23,24 +25,20 @@ from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.controls import MADE_ANEW, make_controls
 from soundloom.evaluation.features import (
     STRUCTURE_SECONDS,
-    RecordingFeatures,
-    extract_features,
     hop_for,
     mean_structure,
     to_arrays,
     top_tags,
 )
 from soundloom.evaluation.ground_truth import truth_kept
+from soundloom.evaluation.hearing import Listener, heard_before
 from soundloom.spectral.files import FrameFolder
 
 
 def main() -> None:
     """Run the stage."""
     config, prompts, manifest = EvaluateConfig.load(), HeldOutConfig.load(), read_manifest()
-    start_keras(config.seed, config.threads)
-    from soundloom.evaluation.pretrained import load_tagger
-
-    rate_hz, tagger = manifest.sample_rate_hz, load_tagger(config.ears)
+    rate_hz = manifest.sample_rate_hz
     segments = read_part("train")
     held_out_segments = read_part(prompts.prompts_from)
     training, held_out = audio_of(segments, manifest), audio_of(held_out_segments, manifest)
@@ -48,40 +46,45 @@ def main() -> None:
     def hop_seconds(lengths: Iterable[int]) -> float:
         return hop_for([length / rate_hz for length in lengths], config.n_windows)
 
-    def extract(recordings: Mapping[str, np.ndarray], hop: float) -> list[RecordingFeatures]:
-        return extract_features(
-            recordings, rate_hz, tagger, hop_seconds=hop, threads=config.threads
-        )
-
     hop = hop_seconds(segment.n_samples for segment in segments)
     held_out_hop = hop_seconds(segment.n_samples for segment in held_out_segments)
-    training_features, held_out_features = extract(training, hop), extract(held_out, held_out_hop)
+    controls = {}
+    with heard_before(config) as known:
+        hear = Listener(config, rate_hz, known)
+        training_features, held_out_features = hear(training, hop), hear(held_out, held_out_hop)
+        for name, recordings in make_controls(
+            FrameFolder(FRAMES_FOLDER).read_codec().mono,
+            training,
+            held_out,
+            prompt_seconds=prompts.prompt_seconds,
+            with_band=manifest.source != "builtin",
+            n_windows=config.n_windows,
+            seed=config.seed,
+            jobs=config.threads,
+        ):
+            # Held-out audio made anew is as long as it was, and is not to be made to find that out.
+            hop = (
+                held_out_hop
+                if name in MADE_ANEW
+                else hop_seconds(len(samples) for samples in recordings.values())
+            )
+            controls[name] = hear(recordings, hop)
+    if tally := known.tally("recordings", "heard"):
+        print(tally)
     comparison = Comparison(held_out_features, training_features, config, rate_hz)
-    numbers = {"real": comparison.measure_real()}
+    measures = [
+        comparison.measure_real,
+        *(partial(comparison.measure, features) for features in controls.values()),
+    ]
+    measured = each(call, measures, desc="distances", unit="set", jobs=config.threads)
+    numbers = dict(zip(["real", *controls], measured, strict=True))
     if runs := audio_of_runs(segments, manifest):
         # Clips are cut shorter than what continuations are judged by.
         numbers["real"] |= mean_structure(runs, rate_hz, threads=config.threads)
     if truths := manifest.truths({name: parse_segment_name(name)[0] for name in held_out}):
         numbers["real"]["truth"] = truth_kept(held_out, truths, rate_hz)
-    tags = {"training": top_tags(training_features), "held_out": top_tags(held_out_features)}
-    for name, recordings in make_controls(
-        FrameFolder(FRAMES_FOLDER).read_codec().mono,
-        training,
-        held_out,
-        prompt_seconds=prompts.prompt_seconds,
-        with_band=manifest.source != "builtin",
-        n_windows=config.n_windows,
-        seed=config.seed,
-        jobs=config.threads,
-    ):
-        # Held-out audio made anew is as long as it was, and is not to be made to find that out.
-        hop = (
-            held_out_hop
-            if name in MADE_ANEW
-            else hop_seconds(len(samples) for samples in recordings.values())
-        )
-        features = extract(recordings, hop)
-        numbers[name], tags[name] = comparison.measure(features), top_tags(features)
+    heard = {"training": training_features, "held_out": held_out_features, **controls}
+    tags = {name: top_tags(features) for name, features in heard.items()}
     with folder_written_aside(REFERENCE_FOLDER) as aside:
         write_arrays(aside / "training.npz", to_arrays(training_features))
         write_arrays(aside / "held_out.npz", to_arrays(held_out_features))

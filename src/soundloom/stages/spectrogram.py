@@ -7,9 +7,11 @@ from functools import partial
 import numpy as np
 
 from soundloom.audio.files import read_audio
+from soundloom.cache.files import Cache
 from soundloom.common.evenly import evenly_spaced
 from soundloom.common.io import folder_written_aside, write_json
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, SPECTROGRAM_FOLDER, metrics_file
+from soundloom.common.recall import Recall
 from soundloom.corpus.files import read_manifest, read_split
 from soundloom.corpus.manifest import Clip
 from soundloom.figures.spectrograms import draw_encoded
@@ -17,17 +19,24 @@ from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.encoding import encode_clips, fit_codec, measure_round_trip
 from soundloom.spectral.files import FrameFolder
 
+# The folders that frames come of.
+_MADE_BY = ("audio", "common", "spectral")
+
 
 def main() -> None:
     """Run the stage."""
     config, manifest = SpectrogramConfig.load(), read_manifest()
-    clips, rate_hz = manifest.clips, manifest.sample_rate_hz
-    read = partial(_read_clip, rate_hz, manifest.channels)
-    codec = fit_codec(read, clips, read_split(), config, rate_hz, manifest.channels)
-    with folder_written_aside(FRAMES_FOLDER) as aside:
+    clips, rate_hz, channels = manifest.clips, manifest.sample_rate_hz, manifest.channels
+    read = partial(_read_clip, rate_hz, channels)
+    with Cache("levels", _MADE_BY) as known:
+        recall = partial(_recall_of, known)
+        codec = fit_codec(read, clips, read_split(), config, rate_hz, channels, recall)
+    with Cache("frames", _MADE_BY) as known, folder_written_aside(FRAMES_FOLDER) as aside:
         folder = FrameFolder(aside)
         folder.write_codec(codec)
-        n_frames = encode_clips(read, clips, codec, folder.write)
+        n_frames = encode_clips(read, clips, codec, folder.write, partial(_recall_of, known))
+    if tally := known.tally("clips", "encoded"):
+        print(tally)
 
     folder = FrameFolder(FRAMES_FOLDER)
     with folder_written_aside(SPECTROGRAM_FOLDER) as aside:
@@ -37,6 +46,11 @@ def main() -> None:
     numbers = {"n_clips": len(clips), "n_frames": n_frames, "n_bins": codec.n_bins}
     round_trip = measure_round_trip(read, clips, codec)
     write_json(metrics_file("spectrogram"), numbers | {"round_trip": round_trip})
+
+
+def _recall_of(known: Cache, clip: Clip) -> Recall:
+    """What is known of what was made of the very bytes of this clip."""
+    return lambda made_of, make: known.recall((RAW_FOLDER / clip.file, *made_of), make)
 
 
 def _read_clip(rate_hz: int, channels: int, clip: Clip) -> np.ndarray:

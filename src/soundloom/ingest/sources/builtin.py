@@ -40,6 +40,7 @@ def _recording(seed: int, track_index: int, clip_seconds: float) -> Recording:
         artist=song.band.name,
         licence=LICENCE,
         truth=song.truth(),
+        made_of=(seed, track_index, clip_seconds),
     )
 
 

@@ -101,6 +101,7 @@ def collect_package(deb: Path, unpacked: Path, leave_out: Sequence[str] = ()) ->
                 load=partial(decode_stems, song.files),
                 artist=song.artist or package,
                 licence=licence_label(licence, package),
+                made_of=([file.name for file in song.files], *song.files),
             )
             for song in songs
         ),

@@ -49,4 +49,5 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
 def _recording(file: Path, root: Path) -> Recording:
     name = relative_name(file, root)
     first, _, rest = name.partition("/")
-    return Recording(name, partial(decode_tagged, file), artist=first if rest else None)
+    artist = first if rest else None
+    return Recording(name, partial(decode_tagged, file), artist, made_of=(file,))

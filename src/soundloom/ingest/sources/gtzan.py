@@ -144,4 +144,4 @@ def _place_in_genre(genre: str, member: PurePosixPath) -> PurePosixPath | None:
 def _recording(name: str, file: Path, genre: str) -> Recording:
     number = re.search(r"\d+", file.name)
     artist = rock_artist(int(number[0])) if genre == "rock" and number else None
-    return Recording(name, partial(decode_file, file), artist, LICENCE)
+    return Recording(name, partial(decode_file, file), artist, LICENCE, made_of=(file,))
