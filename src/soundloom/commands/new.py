@@ -28,10 +28,11 @@ MOST_SHOWN = 20  # reasons why files are left out
 # What DVC, or a line of params.yaml, cannot hold: control characters, line ends, broken UTF-8.
 _UNSUITED = {"Cc", "Cs", "Zl", "Zp"}
 
-# Seconds of a processor: of training, for a million frames and GRUs of 320; of other stages, for
-# each minute of music, and beside that. Two idle cores took 17.9 s for an epoch of the rock command
-# (docs/log/2026-11-26-gpu.md), and one took 33 minutes for all of it.
-_TRAINING_SECONDS, _MINUTE_SECONDS, _REST_SECONDS = 150.0, 2.0, 300.0
+# Seconds of a processor: of training, for a million frames, from the base on and from nothing; of
+# other stages, for each minute of music, and beside that. From the base on, six epochs of the rock
+# command took 330 s, a third of them for the detail (docs/log/2026-11-27-base-on-real-music.md);
+# from nothing two idle cores took 17.9 s for an epoch of it (docs/log/2026-11-26-gpu.md).
+_TRAINING_SECONDS, _MINUTE_SECONDS, _REST_SECONDS = {"pretrained": 260.0, "none": 150.0}, 2.0, 300.0
 # Of clips, frames and their copies in DVC's cache, and in what is known from before; of all else.
 _MINUTE_MEGABYTES, _REST_MEGABYTES = 16.0, 300.0
 
@@ -180,7 +181,7 @@ def _tell(suggestion: Suggestion, manifest: Manifest) -> None:
     parts = ", ".join(f"{seconds:.0f} s {part}" for part, seconds in suggestion.seconds.items())
     print(f"  split by {config.split.by}: {parts}")
     cores = min(os.cpu_count() or 1, config.train.threads)
-    training = suggestion.n_frames / 1e6 * _TRAINING_SECONDS
+    training = suggestion.n_frames / 1e6 * _TRAINING_SECONDS[config.model.base]
     others = minutes * _MINUTE_SECONDS + _REST_SECONDS
     gigabytes = (minutes * _MINUTE_MEGABYTES + _REST_MEGABYTES) / 1000
     print(
