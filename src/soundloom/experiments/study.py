@@ -1,32 +1,30 @@
 """A study: variants that differ on purpose, run through DVC's queue, compared by MLflow's numbers.
 
 It is written as a YAML file: ``base`` changes every variant, ``variants`` names each and what it
-changes beside that, ``columns`` the numbers to compare.
+changes beside that, ``columns`` the numbers to compare. Instead of variants it may name what to
+search through, ``search``: then the variants are that search's trials.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from soundloom.common.errors import SoundloomError
-from soundloom.common.params import Section, flattened, read_params, with_keys
+from soundloom.common.params import Section, Seed, flattened, read_params, with_keys
 from soundloom.config import Config
+from soundloom.experiments import queue
 from soundloom.experiments.repository import check_readable, command
 from soundloom.experiments.store import FinishedRun, RunStore
 
 # Experiments of a study are named so, to tell them from the user's own.
-_PREFIX = "study-"
-# Each look starts DVC, for two seconds of a processor that the variants could use.
-_POLL_SECONDS = 8.0
+PREFIX = "study-"
 
 
 class Column(Section):
@@ -38,6 +36,54 @@ class Column(Section):
     best: Literal["lowest", "highest"] | None = None
 
 
+class Values(Section):
+    """What a search tries for a key: all from ``low`` to ``high``, or one of ``values``."""
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    """Of ``low`` to ``high``: as often between 1 and 10 as between 10 and 100."""
+    values: Annotated[list[Any], Field(min_length=1, default_factory=list)]
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.model_fields_set - {"log"} not in ({"values"}, {"low", "high"}):
+            raise ValueError("values, or low and high: it must have one of both")
+        if self.low > self.high:
+            raise ValueError(f"low is {self.low}; it must be at most high, {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log is true; low must then be greater than 0, and is {self.low}")
+        return self
+
+    def tried(self) -> Iterator[tuple[str, Any]]:
+        """Those, by what they are called here, that are all allowed only if each is."""
+        if self.values:
+            yield from (("values", value) for value in self.values)
+        else:
+            ends = {"low": self.low, "high": self.high}
+            yield from ((name, int(end) if end.is_integer() else end) for name, end in ends.items())
+
+
+class Search(Section):
+    """How variants are found instead of listed: trials of what is best for the ``objective``."""
+
+    trials: Annotated[int, Field(ge=1, le=10_000)]
+    sampler: Literal["tpe", "random", "grid"] = "tpe"
+    seed: Seed = 0
+    objective: str
+    """A metric of each run in MLflow."""
+    direction: Literal["minimise", "maximise"] = "minimise"
+    space: Annotated[dict[str, Values], Field(min_length=1)]
+    """What is tried for each key of params.yaml, ``section.key``."""
+
+    @model_validator(mode="after")
+    def _grid_of_values(self) -> Self:
+        for key, its in self.space.items():
+            if self.sampler == "grid" and not its.values:
+                raise ValueError(f"space.{key} has low and high; sampler: grid must have values")
+        return self
+
+
 class Study(Section):
     """What a study runs and what it compares."""
 
@@ -46,8 +92,17 @@ class Study(Section):
     """Stages brought up to date in the workspace first, or every job would begin with them."""
     jobs: Annotated[int, Field(ge=1, le=64)] = 1
     base: dict[str, Any] = Field(default_factory=dict)
-    variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
-    columns: Annotated[list[Column], Field(min_length=1)]
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    search: Search | None = None
+    columns: list[Column] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _variants_or_search(self) -> Self:
+        if bool(self.variants) == bool(self.search):
+            raise ValueError("variants or search: it must have one of both")
+        if not (self.columns or self.search):
+            raise ValueError("columns is missing")
+        return self
 
     def changes(self, variant: str) -> dict[str, Any]:
         """All that a variant changes in ``params.yaml``, ``{"section.key": value}``."""
@@ -66,13 +121,25 @@ class Row:
 def read_study(path: Path) -> Study:
     """Read a study and check every variant's parameters as if written in ``params.yaml``.
 
+    So it does what a search may try for each key, which then is of that key's type.
+
     Raises :class:`SoundloomError` that names the file, and the variant whose parameters are wrong.
     """
     study = Study.parse(read_params(path), str(path))
     params = read_params()
     for name in study.variants:
         Config.parse(with_keys(params, study.changes(name)), f"{path}: {name}")
-    return study
+    if study.search is None:
+        return study
+    space = {}
+    for key, its in study.search.space.items():
+        typed = {}
+        for name, value in its.tried():
+            changed = with_keys(params, {**study.base, key: value})
+            typed[name] = attrgetter(key)(Config.parse(changed, f"{path}: search.space"))
+        space[key] = its if its.values else its.model_copy(update=typed)
+    search = study.search.model_copy(update={"space": space})
+    return study.model_copy(update={"search": search})
 
 
 def run(study: Study) -> None:
@@ -84,25 +151,19 @@ def run(study: Study) -> None:
     tasks of the user's own have not ended.
     """
     check_readable()
+    queue.check_free()
+    bring_up_to_date(study)
     # DVC keeps an experiment as a git reference, whose name holds no spaces.
-    names = {name: _PREFIX + re.sub(r"[^\w-]+", "-", name) for name in study.variants}
-    before = _states()
-    if {"queued", "running"} & set(before.values()):
-        raise SoundloomError("DVC's queue holds tasks that have not ended; see `dvc queue status`")
-    _forget(names.values(), before)
+    changes = {PREFIX + re.sub(r"[^\w-]+", "-", one): study.changes(one) for one in study.variants}
+    with tqdm(total=len(changes), desc="study", unit="variant") as bar:
+        queue.run_all(changes, study.jobs, bar)
+
+
+def bring_up_to_date(study: Study) -> None:
+    """Run ``study.shared`` in the workspace."""
     if study.shared:
         print(f"study: bringing {', '.join(study.shared)} up to date, for all variants")
         command("dvc", "repro", *study.shared)
-    for name, experiment in names.items():
-        settings = [f"--set-param={key}={_text(v)}" for key, v in study.changes(name).items()]
-        command("dvc", "exp", "run", "--queue", "--name", experiment, *settings)
-    command("dvc", "queue", "start", "--jobs", str(study.jobs))
-    with tqdm(total=len(names), desc="study", unit="variant") as bar:
-        while bar.n < len(names):
-            time.sleep(_POLL_SECONDS)
-            states = _states()
-            ended = [name for name in names.values() if states.get(name) in ("success", "failed")]
-            bar.update(len(ended) - bar.n)
 
 
 def read_rows(study: Study, store: RunStore) -> list[Row]:
@@ -138,40 +199,6 @@ def table(study: Study, rows: Sequence[Row]) -> str:
         cells.append(f"`{row.run.run_id}`" if row.run else "failed: see `dvc queue logs`")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _states() -> dict[str, str | None]:
-    """State of every experiment of this commit, by name: queued, running, success or failed.
-
-    None is the state of an experiment that no task of the queue belongs to.
-    """
-    show = ("dvc", "exp", "show", "--json", "--hide-workspace")
-    try:
-        printed = command(*show)
-    except SoundloomError:
-        # DVC reads the folders of running tasks; a task that ends meanwhile removes its own.
-        printed = command(*show)
-    return {
-        experiment["name"]: (experiment["executor"] or {}).get("state")
-        for commit in json.loads(printed)
-        for experiment in commit["experiments"] or []
-    }
-
-
-def _forget(experiments: Iterable[str], states: Mapping[str, str | None]) -> None:
-    """Remove what an earlier study left under these names.
-
-    DVC's ``--force`` would make room for them too, and run every stage again.
-    """
-    known = sorted(set(experiments) & set(states))
-    if tasks := [name for name in known if states[name] is not None]:
-        command("dvc", "queue", "remove", *tasks)
-    if kept := [name for name in known if states[name] != "failed"]:
-        command("dvc", "exp", "remove", *kept)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, str | bool | list) else str(value)
 
 
 def _changes(changes: Mapping[str, Any]) -> str:
