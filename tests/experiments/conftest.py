@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from dvc_stand_in import Dvc
 from projects import ODD_NAME
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.variant import Dataset, Description, Variant
@@ -47,3 +49,14 @@ def variant(tmp_path: Path) -> Variant:
         stages={"train": "5" * 64},
         workspace=Path.cwd(),
     )
+
+
+@pytest.fixture
+def dvc(project: Path, monkeypatch: pytest.MonkeyPatch) -> Dvc:
+    """A stand-in for DVC, in place of it; between two looks nothing is waited for."""
+    if sys.platform == "win32":
+        pytest.skip("a shell script")
+    stand_in = Dvc(project / "bin")
+    monkeypatch.setenv("PATH", f"{stand_in.folder}:/usr/bin:/bin")
+    monkeypatch.setattr("soundloom.experiments.queue._POLL_SECONDS", 0.0)
+    return stand_in

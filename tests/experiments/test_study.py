@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from dvc_stand_in import Dvc
 from params import small_params, write_params
 from projects import REPOSITORY
 from soundloom.common.errors import SoundloomError
 from soundloom.experiments.store import FinishedRun, RunStore
-from soundloom.experiments.study import Row, read_rows, read_study, run, table
+from soundloom.experiments.study import Row, Values, read_rows, read_study, run, table
 
 STUDY = """\
 title: Two of a kind
@@ -83,56 +82,88 @@ def test_a_wrong_study_is_an_error_of_one_line(
     assert "\n" not in str(caught.value)
 
 
+SEARCH = """\
+title: A search
+base: {pairs.window_frames: 32}
+search:
+  trials: 5
+  objective: evaluate/fad
+  space:
+    model.density.dropout: {low: 0, high: 0.4}
+    train.learning_rate: {low: 0.001, high: 0.01, log: true}
+    train.epochs: {low: 1, high: 4}
+    model.conditioning: {values: [[style], []]}
+"""
+
+
+def test_what_a_search_tries_has_the_type_of_its_key(file: Path) -> None:
+    file.write_text(SEARCH, encoding="utf-8")
+    study = read_study(file)
+    assert study.variants == {}
+    assert study.search is not None
+    assert (study.search.sampler, study.search.seed) == ("tpe", 0)
+    assert study.search.direction == "minimise"
+    space = study.search.space
+    low, high = space["model.density.dropout"].low, space["train.epochs"].high
+    assert (repr(low), repr(high)) == ("0.0", "4")
+    assert space["model.conditioning"] == Values(values=[["style"], []])
+    assert space["train.learning_rate"].log
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("high: 0.4", "high: 1.4", r"study\.yaml: search\.space: model\.density\.dropout is 1\.4;"),
+        ("low: 1,", "low: 0,", r"study\.yaml: search\.space: train\.epochs is 0; it must be gre"),
+        ("low: 1,", "low: 1.5,", r"search\.space: train\.epochs is 1\.5; it must be a valid integ"),
+        ("[style]", "[hum]", r"search\.space: model\.conditioning\.0 is 'hum'; it must be 'style'"),
+        ("train.epochs", "train.epoch", r"search\.space: train\.epoch is not a known key"),
+        ("window_frames: 32", "window_frames: 0", r"search\.space: pairs\.window_frames is 0"),
+        ("low: 1, high: 4", "low: 4, high: 1", r"space\.train\.epochs\.low is 4\.0; it must be at"),
+        ("low: 1, high: 4", "low: 1", r"epochs\.values, or low and high: it must have one of both"),
+        ("values: ", "high: 1, values: ", r"values, or low and high: it must have one of both"),
+        ("values: [[style], []]", "values: []", r"space\.model\.conditioning\.values is \[\]"),
+        ("low: 0.001", "low: 0", r"learning_rate\.log is true; low must then be greater than 0"),
+        ("trials: 5", "trials: 0", r"study\.yaml: search\.trials is 0; it must be greater than"),
+        ("trials: 5", "sampler: cma", r"trials is missing; search\.sampler is 'cma'; it must be"),
+        ("trials: 5", "trials: 5\n  sampler: grid", r"space\.model\.density\.dropout has low and"),
+        ("search:", "variants: {a: {}}\nsearch:", r"variants or search: it must have one of both"),
+    ],
+)
+def test_a_wrong_search_is_an_error_of_one_line_before_anything_runs(
+    file: Path, before: str, after: str, fault: str
+) -> None:
+    assert before in SEARCH
+    file.write_text(SEARCH.replace(before, after), encoding="utf-8")
+    with pytest.raises(SoundloomError, match=fault) as caught:
+        read_study(file)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("title: Nothing", "variants or search: it must have one of both"),
+        ("title: No columns\nvariants: {plain: {}}", "columns is missing"),
+    ],
+)
+def test_a_study_has_variants_to_compare_or_a_search(file: Path, lines: str, fault: str) -> None:
+    file.write_text(lines, encoding="utf-8")
+    with pytest.raises(SoundloomError, match=fault):
+        read_study(file)
+
+
 def test_a_missing_study_is_named(project: Path) -> None:
     with pytest.raises(SoundloomError, match=r"^none\.yaml: no such file"):
         read_study(Path("none.yaml"))
 
 
-@pytest.fixture
-def dvc(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for DVC: writes its command lines to a file, shows what ``shown`` holds."""
-    if sys.platform == "win32":
-        pytest.skip("a shell script")
-    folder = project / "bin"
-    folder.mkdir()
-    program = folder / "dvc"
-    program.write_text(
-        '#!/bin/sh\necho "$@" >> calls\ncase "$1 $2" in "exp show") cat shown;; esac\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr("soundloom.experiments.study._POLL_SECONDS", 0.0)
-    return project
-
-
-def show(folder: Path, **states: str | None) -> None:
-    """Have DVC show experiments of this commit, in the form of ``dvc exp show --json``."""
-    experiments: list[dict[str, object]] = [
-        {"name": f"study-{name}", "executor": {"state": state} if state else None, "revs": []}
-        for name, state in states.items()
-    ]
-    commit = {"rev": "c0de", "name": "main", "experiments": experiments or None}
-    (folder / "shown").write_text(json.dumps([commit]), encoding="utf-8")
-
-
-@pytest.mark.parametrize("state", ["queued", "running"])
-def test_a_queue_in_use_is_left_alone(dvc: Path, file: Path, state: str) -> None:
-    show(dvc, other=state)
-    with pytest.raises(SoundloomError, match="have not ended; see `dvc queue status`"):
-        run(read_study(file))
-    assert (dvc / "calls").read_text().splitlines() == ["exp show --json --hide-workspace"]
-
-
-def test_what_an_earlier_study_left_is_removed_and_every_variant_queued(
-    dvc: Path, file: Path
-) -> None:
-    show(dvc, plain="success", warm="failed", another=None)
+def test_variants_run_under_names_that_git_takes(dvc: Dvc, file: Path) -> None:
+    file.write_text(STUDY.replace("  plain:", "  as it is:"), encoding="utf-8")
+    dvc.show({}, {}, {"study-as-it-is": "success", "study-warm": "success"})
     run(read_study(file))
-    calls = (dvc / "calls").read_text().splitlines()
-    assert [call for call in calls if not call.startswith("exp show")] == [
-        "queue remove study-plain study-warm",
-        "exp remove study-plain",
-        "exp run --queue --name study-plain --set-param=train.epochs=8",
+    assert dvc.calls() == [
+        "exp run --queue --name study-as-it-is --set-param=train.epochs=8",
         "exp run --queue --name study-warm --set-param=train.epochs=8"
         " --set-param=generate.temperature=1.2",
         "queue start --jobs 1",

@@ -14,6 +14,8 @@ from soundloom.experiments.repository import command
 
 # Each look starts DVC, for two seconds of a processor that the experiments could use.
 _POLL_SECONDS = 8.0
+# How many looks in a row may find nothing at work: to begin takes a busy machine a while.
+_PATIENCE = 4
 _NOT_ENDED, _ENDED = {"queued", "running"}, {"success", "failed"}
 
 
@@ -40,14 +42,21 @@ def run_all(experiments: Mapping[str, Mapping[str, Any]], jobs: int, bar: tqdm) 
     for name, changes in new.items():
         settings = [f"--set-param={key}={_text(value)}" for key, value in changes.items()]
         command("dvc", "exp", "run", "--queue", "--name", name, *settings)
-    command("dvc", "queue", "start", "--jobs", str(jobs))
+    start = ("dvc", "queue", "start", "--jobs", str(jobs))
+    command(*start)
     ended: set[str] = set()
+    idle_looks = 0
     while ended != set(experiments):
         time.sleep(_POLL_SECONDS)
         states = _states()
         now = {name for name in experiments if states.get(name) in _ENDED}
         bar.update(len(now) - len(ended))
         ended = now
+        # A worker that found the queue empty, just before, ends and takes none of these.
+        idle_looks = 0 if "running" in states.values() else idle_looks + 1
+        if idle_looks == _PATIENCE:
+            command(*start)
+            idle_looks = 0
     return {name for name in experiments if states[name] == "failed"}
 
 
