@@ -236,16 +236,21 @@ def named(trials: Trials, *states: str) -> dict[str, str | None]:
     return {trials.name(number): state for number, state in enumerate(states)}
 
 
-def test_trials_run_one_after_the_other_and_are_told(dvc: Dvc, write: Write) -> None:
-    trials = Trials(write(("trials: 15", "trials: 3")), Path("journal"))
+@pytest.mark.parametrize("direction", ["minimise", "maximise"])
+def test_trials_run_one_after_the_other_and_are_told(
+    dvc: Dvc, write: Write, direction: str
+) -> None:
+    study = write(("trials: 15", f"trials: 3\n  direction: {direction}"))
+    trials = Trials(study, Path("journal"))
     ended = named(trials, "success", "failed", "success")
     dvc.show({}, {}, *([ended] * 6))
     store = cast(RunStore, Store())
     run(trials, store)
-    # Queued alone, when the one before had ended; a failed one is no success of the past.
+    # A run of the same parameters, from the past, does not make a success of a failed one.
     assert [call.split()[4] for call in dvc.calls() if call.startswith("exp run")] == list(ended)
     dropouts = [trials.changes(number)[DROPOUT] for number in range(3)]
-    better = [0, 2] if dropouts[0] < dropouts[2] else [2, 0]
+    first_is_less = dropouts[0] < dropouts[2]
+    better = [0, 2] if first_is_less == (direction == "minimise") else [2, 0]
     assert trials.finished() == [*better, 1]
     rows = read_rows(trials.as_study(), store)
     assert [row.name for row in rows] == [f"trial {number}" for number in [*better, 1]]

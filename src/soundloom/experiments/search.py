@@ -46,8 +46,9 @@ from soundloom.experiments.study import (
 JOURNAL = Path("optuna.journal")
 # Of fewer trials, what a search says of its keys is mostly luck.
 _ENOUGH_TRIALS = 10
+# Significant ones, of a suggested number.
 _DIGITS = 4
-# Whoever asked for a trial: the one to run it, also when started again.
+# Attribute of a trial: who asked for it, and so is to run it.
 _MACHINE = "machine"
 
 
@@ -114,9 +115,9 @@ class Trials:
 
     def ask(self, at_most: int) -> list[int]:
         """Numbers of the next trials to run: unfinished ones, then new ones while there are any."""
+        space = {key: _distribution(its) for key, its in self.search.space.items()}
         numbers = self.unfinished()[:at_most]
         for _ in range(min(at_most - len(numbers), self.most - len(self._known()))):
-            space = {key: _distribution(its) for key, its in self.search.space.items()}
             trial = self._optuna.ask(space)
             # Of those that lack it, nobody knows whether they were suggested whole.
             trial.set_user_attr(_MACHINE, self._machine)
