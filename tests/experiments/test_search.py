@@ -254,9 +254,8 @@ def test_trials_run_one_after_the_other_and_are_told(
     assert trials.finished() == [*better, 1]
     rows = read_rows(trials.as_study(), store)
     assert [row.name for row in rows] == [f"trial {number}" for number in [*better, 1]]
-    assert rows[0].run == FinishedRun(
-        f"run{min(dropouts[::2])}", {"evaluate/fad": min(dropouts[::2])}
-    )
+    best = dropouts[better[0]]
+    assert rows[0].run == FinishedRun(f"run{best}", {"evaluate/fad": best})
     # All have ended: nothing is asked of DVC.
     calls = dvc.calls()
     run(trials, store)
