@@ -82,3 +82,10 @@ def test_the_outputs_are_those_of_the_pipeline(monkeypatch: pytest.MonkeyPatch) 
     assert not is_output(Path("models/other"))
     assert is_output(Path("models/../models/generator/codec.json"))
     check_apart(Path("reports/band"), "music")
+
+
+def test_links_that_lead_in_a_circle_are_no_outputs(tmp_path: Path) -> None:
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    assert not is_output(circle / "codec.json")
+    check_apart(circle, "--out")

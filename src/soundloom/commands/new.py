@@ -116,8 +116,10 @@ def _folder(given: str) -> tuple[str, str]:
             f"the folder is {given!a}; a name must be UTF-8 text without line ends and other "
             "control characters: rename it"
         )
+    from soundloom.common.paths import real_path
+
     path = Path(given).expanduser() if given.startswith("~/") else Path(given)
-    path = path.resolve() if ".." in path.parts else path.absolute()
+    path = real_path(path) if ".." in path.parts else path.absolute()
     if not given or not path.is_dir():
         raise SoundloomError(f"the folder is {given!r}; it must be an existing folder of music")
     within = path.is_relative_to(Path.cwd()) and path != Path.cwd()

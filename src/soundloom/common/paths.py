@@ -43,8 +43,13 @@ def metrics_file(stage: str) -> Path:
 
 def is_output(path: Path) -> bool:
     """Whether ``path`` is one of :data:`OUTPUTS`, or lies in one."""
-    whole = path.resolve()
-    return any(whole.is_relative_to(output.resolve()) for output in OUTPUTS)
+    whole = real_path(path)
+    return any(whole.is_relative_to(real_path(output)) for output in OUTPUTS)
+
+
+def real_path(path: Path) -> Path:
+    """Absolute and without links, where they lead somewhere: ``Path.resolve`` fails on circles."""
+    return Path(os.path.realpath(path))
 
 
 def main_root() -> Path:

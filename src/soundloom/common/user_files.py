@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.paths import OUTPUTS
+from soundloom.common.paths import OUTPUTS, real_path
 
 
 def check_apart(path: Path, setting: str) -> None:
@@ -16,9 +16,9 @@ def check_apart(path: Path, setting: str) -> None:
 
     Raises :class:`SoundloomError` if it holds one of the pipeline's outputs, or lies in one.
     """
-    whole = path.resolve()
+    whole = real_path(path)
     for output in OUTPUTS:
-        own = output.resolve()
+        own = real_path(output)
         if whole.is_relative_to(own) or own.is_relative_to(whole):
             raise SoundloomError(
                 f"{setting} is {str(path)!r}; it must lie apart from {output}, which the "
