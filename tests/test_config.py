@@ -6,6 +6,8 @@ How sections are read and explained in general is in ``common/test_params.py``.
 from __future__ import annotations
 
 import random
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from hostile_params import WRONG, documented, extremes, judge
 from params import REPOSITORY, small_config, small_params, write_params
 from soundloom.common.errors import SoundloomError
-from soundloom.common.params import flattened, read_params
+from soundloom.common.params import flattened, parse_yaml, read_params
 from soundloom.config import Config
 
 FILE = REPOSITORY / "params.yaml"
@@ -32,6 +34,25 @@ def test_the_bases_file_is_valid_and_leaves_the_test_corpora_alone() -> None:
     for_tests = ("fretsonfire-", "singularity-", "hyperrogue-", "marsshooter-", "unknown-horizons")
     assert not [name for name in base.dataset.debian.packages if name.startswith(for_tests)]
     assert base.model.base == "none"
+
+
+def test_a_damaged_base_is_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (REPOSITORY / "docs" / "base.md").read_text(encoding="utf-8")
+    given = re.findall(r"-S '?([\w.]+)=([^\s']+)", text)
+    keys = {key: parse_yaml(value) for key, value in given}
+    config = Config.load(FILE).with_changes(keys, "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(REPOSITORY / "models" / "base", "models/base")
+    config.check_files()
+    file = Path("models/base/network.weights.h5")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(SoundloomError, match=r"weights\.h5: damaged.*`git checkout models"):
+        config.check_files()
+    file.unlink()
+    with pytest.raises(SoundloomError, match=r"network\.weights\.h5: no such file; `git checkout"):
+        config.check_files()
 
 
 def test_every_key_of_the_projects_file_says_its_range() -> None:

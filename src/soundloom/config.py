@@ -15,7 +15,7 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.io import read_json
+from soundloom.common.io import check_sums, read_json
 from soundloom.common.params import Section, with_keys
 from soundloom.common.paths import BASE_FOLDER
 from soundloom.common.user_files import (
@@ -31,7 +31,7 @@ from soundloom.experiments.config import TrackConfig
 from soundloom.explore.config import ExploreConfig
 from soundloom.generation.config import GenerateConfig
 from soundloom.ingest.config import DatasetConfig
-from soundloom.models.config import MODEL_FILE, ModelConfig
+from soundloom.models.config import ARRAYS_FILE, MODEL_FILE, WEIGHTS_FILE, ModelConfig
 from soundloom.pairs.config import PairsConfig
 from soundloom.spectral.config import CODEC_FILE, CodecDocument, SpectrogramConfig
 from soundloom.training.config import TrainConfig
@@ -105,10 +105,15 @@ class Config(Section):
     def check_base(self) -> None:
         """Check that training can begin from the base, where ``model.base`` asks so.
 
-        Raises :class:`SoundloomError` naming the key by which the two do not fit.
+        Raises :class:`SoundloomError` naming the keys by which the two do not fit, or what of the
+        base is absent or damaged.
         """
         if self.model.base == "none":
             return
+        try:
+            check_sums(BASE_FOLDER, (CODEC_FILE, MODEL_FILE, WEIGHTS_FILE, ARRAYS_FILE))
+        except SoundloomError as error:
+            raise SoundloomError(f"{error}; `git checkout {BASE_FOLDER}` brings it back") from None
         file, frames_file = BASE_FOLDER / MODEL_FILE, BASE_FOLDER / CODEC_FILE
         base = ModelConfig.from_json(read_json(file), str(file))
         its_frames = CodecDocument.parse(read_json(frames_file), str(frames_file))

@@ -117,9 +117,12 @@ def test_a_model_is_said_to_be_made_by_dvc_repro_where_it_is(fails: Callable[...
     own = "models/generator/codec.json: no such file; `dvc repro` makes it\n"
     assert fails("new.wav").endswith(own)
     assert fails("new.wav", "--model", "models/generator/").endswith(own)
-    error = fails("new.wav", "--model", "nope")
-    assert "--model is 'nope'; it must be a model's folder, such as models/generator, or" in error
+    Path("empty").mkdir()
+    for name in ("nope", "empty"):
+        error = fails("new.wav", "--model", name)
+        assert f"--model is '{name}'; it must be a model's folder, such as models/gen" in error
     Path("nope").mkdir()
+    Path("nope/model.json").write_text("{}", encoding="utf-8")
     assert fails("new.wav", "--model", "nope").endswith("nope/codec.json: no such file\n")
 
 

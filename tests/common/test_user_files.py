@@ -55,7 +55,19 @@ def test_what_dvc_cannot_read_is_named(
         check_trackable(Path("band"), "music")
 
 
-def test_all_else_is_let_pass(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_named_where_dvc_stops_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    name = os.fsencode(tmp_path) + b"/band/caf\xe9"
+    Path(os.fsdecode(name)).mkdir(parents=True)
+    with pytest.raises(SoundloomError, match="whose name is not UTF-8, at which DVC stops: rename"):
+        check_trackable(tmp_path / "band", "music")
+
+
+def test_all_else_is_let_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "band/empty").mkdir(parents=True)
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk/b.wav").write_bytes(b"")

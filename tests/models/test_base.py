@@ -81,6 +81,16 @@ def test_another_architecture_is_refused_by_its_key(
         begun(base, CONFIG.model_copy(update={section: changed}))
 
 
+def test_all_that_differs_is_named_and_of_another_kind_of_model_only_that(base: Path) -> None:
+    backbone = CONFIG.backbone.model_copy(update={"units": 25, "layers": 1})
+    layers = r"^model\.backbone\.layers is 1; it must be 2"
+    units = r"model\.backbone\.units is 25; it must be 24"
+    with pytest.raises(SoundloomError, match=rf"{layers}, {units}, as of"):
+        begun(base, CONFIG.model_copy(update={"backbone": backbone}))
+    with pytest.raises(SoundloomError, match=r"^model\.name is lstm; it must be density, as of"):
+        begun(base, CONFIG.model_copy(update={"name": "lstm"}))
+
+
 def test_frames_of_another_kind_are_refused(base: Path) -> None:
     known = small_codec().config.model_dump() | {"range_db": 60.0, "griffin_lim_iterations": 3}
     config = small_config({f"spectrogram.{key}": value for key, value in known.items()})

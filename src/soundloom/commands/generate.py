@@ -99,13 +99,14 @@ def _generator(model: str) -> Iterator[Path]:
     """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
     if not model.startswith(("models:/", "runs:/")):
         from soundloom.generation.files import own_model, why_not_own
+        from soundloom.models.config import MODEL_FILE
 
         folder = Path(model)
         if folder == GENERATOR_FOLDER:
             folder = own_model()
             if why := why_not_own():
                 warn(why)
-        elif not folder.is_dir():
+        elif not (folder / MODEL_FILE).is_file():
             raise SoundloomError(
                 f"--model is {model!r}; it must be a model's folder, such as {GENERATOR_FOLDER}, "
                 "or one of MLflow's: models:/NAME@ALIAS, runs:/RUN_ID"

@@ -41,13 +41,17 @@ def check_trackable(path: Path, setting: str) -> None:
     At what is neither file nor folder it stops (a link to nothing) or waits for ever (a named
     pipe), whatever its ending, and hidden or not. A folder that is not there is passed over.
     """
-    for folder, _, names in walked_once(path, follow_links=True):
-        for found in (Path(folder, name) for name in sorted(names)):
-            # Those that are not UTF-8, .dvcignore has it pass over.
-            if is_utf8(found) and (why := why_no_file(found)):
+    is_within = real_path(path).is_relative_to(Path.cwd())
+    for folder, subfolders, names in walked_once(path, follow_links=True):
+        for found in (Path(folder, name) for name in sorted([*subfolders, *names])):
+            if is_utf8(found):
+                why = "" if found.is_dir() else why_no_file(found)
+            else:  # within the project, .dvcignore has it pass over these
+                why = "" if is_within else "whose name is not UTF-8"
+            if why:
                 raise SoundloomError(
                     f"{setting} is {str(path)!r}; it holds {str(found)!r}, {why}, at which DVC "
-                    "stops: remove it"
+                    f"stops: {'remove' if is_utf8(found) else 'rename'} it"
                 )
 
 

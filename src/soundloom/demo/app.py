@@ -26,7 +26,7 @@ from soundloom.common.paths import GENERATED_FOLDER
 from soundloom.demo.models import Models
 from soundloom.demo.takes import ENDINGS, SOUNDS, Take, Takes
 from soundloom.generation.config import GenerateConfig
-from soundloom.generation.files import why_not_own
+from soundloom.generation.files import own_model, why_not_own
 
 MAX_UPLOAD_BYTES = 1 << 30
 _MEDIA_TYPES = {
@@ -95,6 +95,7 @@ def create_app(folder: Path) -> Flask:
             defaults=defaults,
             held_out=sorted(_held_out()),
             endings=AUDIO_SUFFIXES,
+            own_model=own_model().as_posix(),
             not_trained=why_not_own(),
         )
 

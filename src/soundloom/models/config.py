@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, flattened
 
-MODEL_FILE = "model.json"
+MODEL_FILE, WEIGHTS_FILE, ARRAYS_FILE = "model.json", "network.weights.h5", "arrays.npz"
 
 Shapes = dict[str, tuple[int, ...]]
 """Of arrays, by their names."""
@@ -128,15 +128,21 @@ class ModelConfig(Section):
 
         ``kind`` is of the frames of the one, ``its_kind`` of the other: see
         :meth:`~soundloom.spectral.config.SpectrogramConfig.kind_of_frames`. Raises
-        :class:`SoundloomError` naming a parameter by which the two do not fit.
+        :class:`SoundloomError` naming the parameters by which the two do not fit.
         """
         wanted, given = {**self.architecture(), **kind}, {**base.architecture(), **its_kind}
-        for key in sorted({*wanted, *given}):
-            if wanted.get(key) != given.get(key):
-                raise SoundloomError(
-                    f"{key} is {wanted.get(key)}; it must be {given.get(key)}, as of {where}, "
-                    "where training begins (model.base: none has it begin from nothing)"
-                )
+        # Of another kind of model all else is other, too.
+        keys = sorted({*wanted, *given}) if self.name == base.name else ["model.name"]
+        faults = [
+            f"{key} is {wanted.get(key)}; it must be {given.get(key)}"
+            for key in keys
+            if wanted.get(key) != given.get(key)
+        ]
+        if faults:
+            raise SoundloomError(
+                f"{', '.join(faults)}, as of {where}, where training begins (model.base: none has "
+                "it begin from nothing)"
+            )
 
     @model_validator(mode="after")
     def _agree(self) -> ModelConfig:

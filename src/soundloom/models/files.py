@@ -22,25 +22,23 @@ from soundloom.common.io import (
     write_sums,
 )
 from soundloom.models.base import FrameModel
-from soundloom.models.config import MODEL_FILE, ModelConfig
+from soundloom.models.config import ARRAYS_FILE, MODEL_FILE, WEIGHTS_FILE, ModelConfig
 from soundloom.models.registry import MODELS
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.config import CODEC_FILE
 from soundloom.spectral.files import read_codec, write_codec
-
-_WEIGHTS_FILE, _ARRAYS_FILE = "network.weights.h5", "arrays.npz"
 
 
 def save_generator(folder: Path, model: FrameModel, codec: FrameCodec, config: ModelConfig) -> None:
     """Write a trained model and its codec into an existing, empty folder."""
     write_codec(folder, codec)
     write_json(folder / MODEL_FILE, {"config": config.model_dump()})
-    write_arrays(folder / _ARRAYS_FILE, model.arrays())
+    write_arrays(folder / ARRAYS_FILE, model.arrays())
     # Through a model never compiled: the optimiser's state would triple the file. It has a name of
     # its own, as the file holds it and Keras would number it.
     network = model.network
     bare = keras.Model(network.inputs, network.outputs, name="network")
-    bare.save_weights(folder / _WEIGHTS_FILE)
+    bare.save_weights(folder / WEIGHTS_FILE)
     write_sums(folder)
 
 
@@ -72,7 +70,7 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
 
 
 def _check_sums(folder: Path) -> None:
-    check_sums(folder, (CODEC_FILE, MODEL_FILE, _ARRAYS_FILE, _WEIGHTS_FILE))
+    check_sums(folder, (CODEC_FILE, MODEL_FILE, ARRAYS_FILE, WEIGHTS_FILE))
 
 
 def read_model_config(folder: Path) -> ModelConfig:
@@ -82,9 +80,9 @@ def read_model_config(folder: Path) -> ModelConfig:
 
 def _load(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameModel:
     kind, n_bins = MODELS[config.name], codec.n_bins
-    arrays = read_arrays(folder / _ARRAYS_FILE, kind.shapes(config, n_bins))
+    arrays = read_arrays(folder / ARRAYS_FILE, kind.shapes(config, n_bins))
     model = kind.from_arrays(config, n_bins, codec.frames_per_second, arrays)
-    _load_weights(model.network, folder / _WEIGHTS_FILE)
+    _load_weights(model.network, folder / WEIGHTS_FILE)
     return model
 
 
