@@ -117,14 +117,14 @@ def test_the_track_stage_is_not_part_of_the_fingerprint() -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_name_is_the_experiments_or_what_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    head, epochs = commit(), Config.load().train.epochs
+    head, patience = commit(), Config.load().train.patience
     assert read_variant().description.name == f"baseline {head[:7]}"
-    change_params({"train": {"epochs": 10}})
-    assert read_variant().description.name == "epochs 10"
+    change_params({"train": {"patience": 10}})
+    assert read_variant().description.name == "patience 10"
     monkeypatch.setenv("DVC_EXP_NAME", "loud-moth")
-    assert read_variant().description.name == "epochs 10 (loud-moth)"
+    assert read_variant().description.name == "patience 10 (loud-moth)"
     # Of keys that end alike, as much as tells them apart.
-    change_params({"train": {"epochs": epochs}, "generate": {"temperature": 0.61, "seed": 5}})
+    change_params({"train": {"patience": patience}, "generate": {"temperature": 0.61, "seed": 5}})
     description = read_variant().description
     assert set(description.name.removesuffix(" (loud-moth)").split(", ")) == {
         "temperature 0.61", "generate.seed 5",

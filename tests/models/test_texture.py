@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import keras
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
 
+from soundloom.common.keras_setup import start_keras
 from soundloom.models.config import TextureConfig
-from soundloom.models.latent_space import LatentSpace
 from soundloom.models.latents import Latents
-from soundloom.models.texture import Texture, texture_network, texture_of, time_features
 from soundloom.pairs.windows import WindowBatches
+
+if TYPE_CHECKING:
+    from soundloom.models.texture import Texture
+
+pytestmark = pytest.mark.slow
 
 N_BINS, N_LATENTS = 6, 2
 
@@ -37,8 +43,17 @@ def batches(windows: np.ndarray) -> WindowBatches:
 
 
 @pytest.fixture(scope="module")
-def untrained() -> tuple[keras.Model, Texture]:
-    keras.utils.set_random_seed(3)
+def keras() -> ModuleType:
+    start_keras(3, threads=1)
+    import keras
+
+    return keras
+
+
+@pytest.fixture(scope="module")
+def untrained(keras: ModuleType) -> tuple[Any, Texture]:
+    from soundloom.models.texture import Texture, texture_network
+
     config = TextureConfig(units=8, layers=3, epochs=1)
     network = texture_network(N_LATENTS, 2 * N_BINS, config)
     rng = np.random.default_rng(0)
@@ -49,7 +64,11 @@ def untrained() -> tuple[keras.Model, Texture]:
 
 
 @pytest.mark.parametrize("n_steps", [1, 7, 256, 300])
-def test_numpy_and_keras_agree(untrained: tuple[keras.Model, Texture], n_steps: int) -> None:
+def test_numpy_and_keras_agree(
+    keras: ModuleType, untrained: tuple[Any, Texture], n_steps: int
+) -> None:
+    from soundloom.models.texture import time_features
+
     network, texture = untrained
     rng = np.random.default_rng(n_steps)
     noisy = rng.standard_normal((n_steps, 2 * N_BINS), np.float32)
@@ -60,7 +79,7 @@ def test_numpy_and_keras_agree(untrained: tuple[keras.Model, Texture], n_steps: 
 
 
 def test_a_longer_sequence_begins_as_a_shorter_one(
-    untrained: tuple[keras.Model, Texture],
+    untrained: tuple[Any, Texture],
 ) -> None:
     _, texture = untrained
     latents = np.random.default_rng(5).standard_normal((2, 700, N_LATENTS)).astype(np.float32)
@@ -71,7 +90,7 @@ def test_a_longer_sequence_begins_as_a_shorter_one(
     np.testing.assert_array_equal(drawn(700)[:, :560], drawn(280))
 
 
-def test_seed_and_temperature(untrained: tuple[keras.Model, Texture]) -> None:
+def test_seed_and_temperature(untrained: tuple[Any, Texture]) -> None:
     _, texture = untrained
     latents = np.zeros((1, 20, N_LATENTS), np.float32)
 
@@ -83,8 +102,10 @@ def test_seed_and_temperature(untrained: tuple[keras.Model, Texture]) -> None:
     np.testing.assert_array_equal(drawn(1, 0.0), drawn(2, 0.0))
 
 
-def test_it_learns_how_much_texture_there_is() -> None:
+def test_it_learns_how_much_texture_there_is(keras: ModuleType) -> None:
     """Noise as loud as the latents say, where a mean would be none at all."""
+    from soundloom.models.texture import Texture, texture_of
+
     keras.utils.set_random_seed(0)
     windows = noisy_windows()
     latents = Latents.fit(iter([windows]), 2, 1)
@@ -102,8 +123,11 @@ def test_it_learns_how_much_texture_there_is() -> None:
 
 
 def test_texture_moves_around_the_detail_where_there_is_one(
-    untrained: tuple[keras.Model, Texture],
+    untrained: tuple[Any, Texture],
 ) -> None:
+    from soundloom.models.latent_space import LatentSpace
+    from soundloom.models.texture import Texture
+
     latents = Latents.fit(iter([noisy_windows()]), 2, N_LATENTS)
     texture = untrained[1]
     quiet = Texture(untrained[0].get_weights(), np.full(2 * N_BINS, 0.01, np.float32), 2)
