@@ -31,6 +31,8 @@ from params import REPOSITORY
 from projects import Project, wait_for
 
 CHANGES_OF_FILES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "open")
+# Of librosa, which imports most of itself, and Numba, then.
+_WHEN_FIRST_USED = ("librosa.core.spectrum", "librosa.feature.spectral", "librosa.filters")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -74,8 +76,7 @@ class Kills:
     def kill(self, stage: str) -> None:
         """Kill a stage once, look at what it left, run it again, look at what it made."""
         life, started = self.lives[stage], time.monotonic()
-        how = self._random.choice(["file", "time"])
-        while not self._is_killed(stage, how):
+        while not self._is_killed(stage, how := self._random.choice(["file", "time"])):
             self._check(stage, "a run that was not killed", may_be_absent=False)
         life.kills[how] += 1
         self._check(stage, f"killed by {how}", may_be_absent=True)
@@ -137,6 +138,8 @@ class Kills:
         status = self._wait(process)
         if status == 0 and how == "time":
             life.seconds = waited  # it takes no longer
+        elif status == 0:
+            life.n_changes = int(self._note.read_text())  # it makes no more
         return status == -signal.SIGKILL
 
     def _is_killed_under_dvc(self, stage: str) -> bool:
@@ -253,7 +256,6 @@ def _imported_stage_script(stages: Iterable[str]) -> Callable[[], None]:
     """``main`` of src/stage.py, once all that stages import is imported."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2"}
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
-    os.environ["EAGER_IMPORT"] = "1"  # librosa imports most of itself, and Numba, when first used
     from soundloom.experiments.mlflow_setup import set_up_mlflow
 
     set_up_mlflow()
@@ -268,6 +270,8 @@ def _imported_stage_script(stages: Iterable[str]) -> Callable[[], None]:
 
     for name in stages:
         importlib.import_module(f"soundloom.stages.{name}")
+    for name in _WHEN_FIRST_USED:
+        importlib.import_module(name)
     return stage.main
 
 
