@@ -21,6 +21,7 @@ class GenerateConfig(HeldOutConfig):
     prompt: PathText
     temperature: Annotated[float, Field(ge=0, le=2)]
     top_p: Annotated[float, Field(ge=0.01, le=1)]
+    section_seconds: Annotated[float, Field(ge=0, le=600)]
     seed: Seed
     sample_rate_hz: Annotated[int, Field(ge=8000, le=192_000)]
     threads: Threads

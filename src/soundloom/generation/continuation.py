@@ -88,6 +88,7 @@ def continue_frames(
         codec.config.n_frames_covering(_n_source_samples(codec, config)),
         temperature=config.temperature,
         top_p=config.top_p,
+        section_seconds=config.section_seconds,
         rngs=[np.random.default_rng([config.seed, number]) for number in range(len(prompts))],
         progress=progress,
     )

@@ -106,6 +106,7 @@ class FrameModel(ABC):
         *,
         temperature: float,
         top_p: float = 1.0,
+        section_seconds: float = 0.0,
         rngs: Sequence[np.random.Generator],
         progress: Progress = iter,
     ) -> np.ndarray:
@@ -113,9 +114,10 @@ class FrameModel(ABC):
 
         ``prompts`` (n_prompts, prompt_frames ≥ 1, n_bins) → (n_prompts, n_frames, n_bins) float32
         in [0, 1]. ``temperature`` 0 always takes the likeliest frame; ``top_p`` in (0, 1] is the
-        share of probability, the likeliest part, that choices are drawn from; ``rngs``, one a
-        prompt, are the only randomness. A continuation does not depend on the others. The loop that
-        takes the time runs through ``progress``, whose errors end it.
+        share of probability, the likeliest part, that choices are drawn from. After about every
+        ``section_seconds``, unless that is 0, a model that knows turns goes to another section or
+        comes back. ``rngs``, one a prompt, are the only randomness. A continuation does not depend
+        on the others. The loop that takes the time runs through ``progress``, whose errors end it.
         """
 
     @abstractmethod

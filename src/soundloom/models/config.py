@@ -97,6 +97,7 @@ class ModelConfig(Section):
     name: Literal["lstm", "tokens", "density"]
     base: Literal["none", "pretrained"]
     conditioning: list[Literal["style", "beat_clock", "bar_lags", "harmony_plan"]]
+    turns: Annotated[int, Field(ge=0, le=1000)]
     lstm: LstmConfig
     latents: LatentsConfig
     texture: TextureConfig

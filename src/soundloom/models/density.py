@@ -28,6 +28,7 @@ from soundloom.models.config import DensityConfig, ModelConfig, Shapes
 from soundloom.models.latent_space import LatentSpace
 from soundloom.models.rowwise import rowwise_matmul
 from soundloom.models.sampling import central_normal, gumbel
+from soundloom.models.sections import Turns
 from soundloom.models.sequence import BackboneInputs, SequenceModel, at, normalised
 
 if TYPE_CHECKING:
@@ -69,9 +70,10 @@ class Density(SequenceModel):
         network: _Network,
         space: LatentSpace,
         conditioning: Combined,
+        turns: Turns | None,
         extremes: np.ndarray,
     ):
-        super().__init__(config, frames_per_second, network.backbone, space, conditioning)
+        super().__init__(config, frames_per_second, network.backbone, space, conditioning, turns)
         self.network = network.model
         self._parts = network
         self._head = network.head
@@ -96,8 +98,8 @@ class Density(SequenceModel):
             products.append((latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1)))
             squares.append((latents[:, :-1] ** 2).sum(axis=(0, 1)))
         correlations = sum(products) / np.maximum(sum(squares), 1e-6)
-        extremes = _extremes(space, train)
-        model = cls(config, frames_per_second, network, space, conditioning, extremes)
+        turns, extremes = cls.fit_turns(config, train, space), _extremes(space, train)
+        model = cls(config, frames_per_second, network, space, conditioning, turns, extremes)
         network.head.start_at(correlations, model._latent_weights)
         return model
 
@@ -173,6 +175,7 @@ class Density(SequenceModel):
             _Network.build(config),
             LatentSpace.from_arrays(config, arrays),
             Combined.from_arrays(config.conditioning, arrays, stack),
+            cls.turns_from_arrays(config, arrays),
             arrays["extremes"],
         )
 

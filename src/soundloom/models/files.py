@@ -64,9 +64,10 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     its_codec = read_codec(folder)
     its_config = read_model_config(folder)
     config.check_begins(codec.kind_of_frames(), its_config, its_codec.kind_of_frames(), folder)
+    # What each corpus teaches anew.
     units = {"detail_units": its_config.latents.detail_units}
-    latents = config.latents.model_copy(update=units)
-    return _load(folder, config.model_copy(update={"latents": latents}), its_codec)
+    its = {"latents": config.latents.model_copy(update=units), "turns": its_config.turns}
+    return _load(folder, config.model_copy(update=its), its_codec)
 
 
 def _check_sums(folder: Path) -> None:

@@ -136,6 +136,7 @@ class Lstm(FrameModel):
         *,
         temperature: float,
         top_p: float = 1.0,
+        section_seconds: float = 0.0,
         rngs: Sequence[np.random.Generator],
         progress: Progress = iter,
     ) -> np.ndarray:

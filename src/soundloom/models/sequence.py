@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import keras
@@ -24,6 +24,7 @@ from soundloom.models.conditioning.combined import Combined, CombinedFeatures
 from soundloom.models.config import ModelConfig, Shapes
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
 from soundloom.models.latent_space import LatentSpace
+from soundloom.models.sections import Styles, Turns, section_steps
 
 if TYPE_CHECKING:
     from soundloom.pairs.windows import Batches
@@ -36,7 +37,7 @@ class Prepared:
     latents: np.ndarray
     """``(batch, n_known, n_latents)``: normalised, not weighted."""
     features: CombinedFeatures
-    norm: InstanceNorm
+    sequences: Sequences
 
 
 class StepSampler(Protocol):
@@ -70,18 +71,26 @@ class SequenceModel(FrameModel):
         backbone: Backbone,
         space: LatentSpace,
         conditioning: Combined,
+        turns: Turns | None,
     ):
         self._config = config
         self._frames_per_second = frames_per_second
         self._backbone = backbone
         self._space = space
         self._conditioning = conditioning
+        self._turns = turns
 
     def adapted(self, config: ModelConfig, train: Batches) -> Self:
-        """The same latents, with a detail that was learned from these recordings."""
+        """The same latents, with a detail and turns that were learned from these recordings."""
         other = copy.copy(self)
         other._config, other._space = config, self._space.adapted(config, train)
+        other._turns = self.fit_turns(config, train, self._space)
         return other
+
+    @staticmethod
+    def fit_turns(config: ModelConfig, train: Batches, space: LatentSpace) -> Turns | None:
+        """The turns that ``config`` asks for."""
+        return Turns.fit(train, space, config.turns) if config.turns else None
 
     @abstractmethod
     def _steps_of(self, latents: np.ndarray) -> np.ndarray:
@@ -102,26 +111,35 @@ class SequenceModel(FrameModel):
         *,
         temperature: float,
         top_p: float = 1.0,
+        section_seconds: float = 0.0,
         rngs: Sequence[np.random.Generator],
         progress: Progress = iter,
     ) -> np.ndarray:
         space = self._space
         # Apart from the steps' numbers, or a longer continuation would not begin as a shorter one.
-        texture_rngs = [rng.spawn(1)[0] for rng in rngs]
+        texture_rngs, section_rngs = zip(*(rng.spawn(2) for rng in rngs), strict=True)
         with threadpool_limits(1):
             whole = space.latents.whole_steps(prompts)
             prepared = self._prepared(whole, space.n_steps_for(n_frames))
-            drawn = self._rollout(prepared, temperature, top_p, rngs, progress)
-            latents = prepared.norm.denormalise(self._latents_of(drawn))
+            styles = self._styles(prepared.sequences, section_seconds, section_rngs)
+            latents = self._rollout(prepared, styles, temperature, top_p, rngs, progress)
             return space.decode(latents, texture_rngs)[:, :n_frames]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return self._space.arrays() | self._conditioning.arrays()
+        of_turns = self._turns.arrays() if self._turns else {}
+        return self._space.arrays() | self._conditioning.arrays() | of_turns
 
     @classmethod
     def shapes(cls, config: ModelConfig, n_bins: int) -> Shapes:
-        of_space = LatentSpace.shapes(config, n_bins)
-        return of_space | Combined.shapes(config.conditioning, n_bins)
+        shapes = LatentSpace.shapes(config, n_bins) | Combined.shapes(config.conditioning, n_bins)
+        if config.turns:
+            shapes |= Turns.shapes(config.turns, config.latents.n_latents)
+        return shapes
+
+    @staticmethod
+    def turns_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Turns | None:
+        """Of :meth:`arrays`, where ``config`` asks for turns."""
+        return Turns.from_arrays(arrays) if config.turns else None
 
     def _prepared(
         self,
@@ -136,8 +154,7 @@ class SequenceModel(FrameModel):
             raise ValueError("training examples need an rng")
         latents = self._space.encode(frames)  # (batch, n_known, n_latents)
         statistics = statistics_of(latents, rng if training else None)
-        norm = InstanceNorm.of(statistics)
-        normalised = norm.normalise(latents)
+        normalised = InstanceNorm.of(statistics).normalise(latents)
         sequences = Sequences(
             frames=frames,
             latents=self._space.variance_weighted(normalised),
@@ -147,7 +164,22 @@ class SequenceModel(FrameModel):
             frames_per_second=self._frames_per_second,
         )
         features = self._conditioning.features(sequences, training=training, rng=rng)
-        return Prepared(normalised, features, norm)
+        return Prepared(normalised, features, sequences)
+
+    def _styles(
+        self,
+        sequences: Sequences,
+        section_seconds: float,
+        rngs: Sequence[np.random.Generator],
+    ) -> Styles:
+        """The style of each step: the prompt's, or what sections of about that length have."""
+        n_known, n_steps = sequences.latents.shape[1], sequences.n_steps + 1
+        if not self._turns or not section_seconds:
+            return Styles.of_prompts(sequences.statistics, n_steps)
+        wanted = section_seconds * self._frames_per_second / sequences.stack_frames
+        lengths = section_steps(sequences.bar_lags[:, 0], wanted)
+        weights = self._space.variance_weighted(np.ones(self._config.latents.n_latents))
+        return self._turns.styles(sequences.statistics, weights, lengths, n_known, n_steps, rngs)
 
     def _trained_steps(
         self, latents: np.ndarray, training: bool, rng: np.random.Generator | None
@@ -165,6 +197,7 @@ class SequenceModel(FrameModel):
     def _rollout(
         self,
         prepared: Prepared,
+        styles: Styles,
         temperature: float,
         top_p: float,
         rngs: Sequence[np.random.Generator],
@@ -172,26 +205,48 @@ class SequenceModel(FrameModel):
     ) -> np.ndarray:
         """Run over the steps of prompts, then draw one step after another as the next input.
 
-        As many are drawn as features are scheduled for beyond the prompts: (n, n_drawn, …), steps
-        as :meth:`_steps_of` gives them.
+        As many are drawn as features are scheduled for beyond the prompts: standardised latents
+        ``(n, n_drawn, n_latents)``. Where the style of the next step is another, all that the
+        network is given is normalised anew.
         """
         backbone, sampler = self._backbone.sampler(), self._step_sampler()
         features, prompt = prepared.features, self._steps_of(prepared.latents)
         n_sequences, n_known = prompt.shape[:2]
-        state = backbone.start(features.constant)
         n_steps = features.scheduled.shape[1]
-        weighted = np.zeros((n_sequences, n_steps, self._config.latents.n_latents), np.float32)
-        drawn: list[np.ndarray] = []
+        state = backbone.start(features.constant)
+        offsets = [backbone.start(one).offset for one in self._constants(prepared, styles)]
+        norm = styles.norm(0)
+        standardised = np.zeros((n_sequences, n_steps + 1, self._config.latents.n_latents))
+        standardised[:, :n_known] = norm.denormalise(prepared.latents)
+        weighted = np.zeros_like(standardised, np.float32)
+        step = prompt[:, 0]
         for number in progress(range(n_steps)):
-            step = prompt[:, number] if number < n_known else drawn[-1]
+            if number < n_known:
+                step = prompt[:, number]
+            turned = styles.of_steps[:, number + 1] != styles.of_steps[:, number]
+            if turned.any():
+                norm = styles.norm(number + 1)
+                known = norm.normalise(standardised)
+                step = np.where(turned[:, None], self._steps_of(known[:, number]), step)
+                weighted[turned] = self._space.variance_weighted(known[turned])
+                state = state._replace(offset=styles.at(number + 1, offsets))
             inputs = sampler.inputs(step)  # (n, n_inputs)
             weighted[:, number] = self._space.variance_weighted(self._latents_of(step))
             here = features.at(weighted, np.full((n_sequences, 1), number))[:, 0]
             hidden, state = backbone.step(np.concatenate([inputs, here], axis=1), state)
             if number >= n_known - 1:
                 uniforms = np.stack([rng.random(sampler.uniforms_shape) for rng in rngs])
-                drawn.append(sampler.draw(hidden, inputs, uniforms, temperature, top_p))
-        return np.stack(drawn, axis=1)
+                step = sampler.draw(hidden, inputs, uniforms, temperature, top_p)
+                drawn = norm.denormalise(self._latents_of(step)[:, None])
+                standardised[:, number + 1 : number + 2] = drawn
+        return standardised[:, n_known:]
+
+    def _constants(self, prepared: Prepared, styles: Styles) -> Iterator[np.ndarray]:
+        """The constant features of all sequences in each of their styles."""
+        yield prepared.features.constant
+        for statistics in np.moveaxis(styles.statistics, 1, 0)[1:]:
+            other = replace(prepared.sequences, statistics=statistics)
+            yield self._conditioning.features(other).constant
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from soundloom.models.config import ModelConfig, Shapes, TokensConfig
 from soundloom.models.latent_space import LatentSpace
 from soundloom.models.rowwise import rowwise_matmul
 from soundloom.models.sampling import sample_categorical
+from soundloom.models.sections import Turns
 from soundloom.models.sequence import BackboneInputs, SequenceModel, at, normalised
 
 if TYPE_CHECKING:
@@ -71,9 +72,10 @@ class Tokens(SequenceModel):
         network: _Network,
         space: LatentSpace,
         conditioning: Combined,
+        turns: Turns | None,
         codebooks: np.ndarray,
     ):
-        super().__init__(config, frames_per_second, network.backbone, space, conditioning)
+        super().__init__(config, frames_per_second, network.backbone, space, conditioning, turns)
         self.network = network.model
         self._embedding, self._head = network.embedding, network.head
         self._codebooks = codebooks
@@ -100,7 +102,8 @@ class Tokens(SequenceModel):
         codebooks = fit_codebooks(steps, config.tokens.levels, config.tokens.codes)
         # From a random start, the sums of near and far steps would look alike for long.
         network.embedding.set_weights([(codebooks / stds).reshape(-1, n_latents)])
-        return cls(config, frames_per_second, network, space, conditioning, codebooks)
+        turns = cls.fit_turns(config, train, space)
+        return cls(config, frames_per_second, network, space, conditioning, turns, codebooks)
 
     def example(
         self,
@@ -161,6 +164,7 @@ class Tokens(SequenceModel):
             _Network.build(config),
             LatentSpace.from_arrays(config, arrays),
             Combined.from_arrays(config.conditioning, arrays, stack),
+            cls.turns_from_arrays(config, arrays),
             arrays["codebooks"],
         )
 
