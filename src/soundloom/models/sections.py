@@ -50,7 +50,7 @@ class Styles:
         """One style, of statistics ``(batch, 2 * n_latents)``, for all steps."""
         return cls(statistics[:, None], np.zeros((len(statistics), n_steps), int))
 
-    def at(self, step: int, of_styles: Sequence[np.ndarray]) -> np.ndarray:
+    def at(self, step: int, of_styles: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Of arrays ``(batch, …)``, one a style, that of each sequence's style at a step."""
         return np.stack(of_styles)[self.of_steps[:, step], np.arange(len(self.of_steps))]
 
