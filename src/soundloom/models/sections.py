@@ -17,9 +17,9 @@ import numpy as np
 
 from soundloom.models.config import Shapes
 from soundloom.models.instance_norm import InstanceNorm, statistics_of
-from soundloom.models.latent_space import LatentSpace
 
 if TYPE_CHECKING:
+    from soundloom.models.latent_space import LatentSpace
     from soundloom.pairs.windows import Batches
 
 # Of training windows, by how much their halves differ: below these shares hardly anything is heard
@@ -50,13 +50,13 @@ class Styles:
         """One style, of statistics ``(batch, 2 * n_latents)``, for all steps."""
         return cls(statistics[:, None], np.zeros((len(statistics), n_steps), int))
 
-    def at(self, step: int, of_styles: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    def at(self, step: int, of_styles: Sequence[np.ndarray]) -> np.ndarray:
         """Of arrays ``(batch, …)``, one a style, that of each sequence's style at a step."""
         return np.stack(of_styles)[self.of_steps[:, step], np.arange(len(self.of_steps))]
 
     def norm(self, step: int) -> InstanceNorm:
         """What latents are normalised by at a step."""
-        return InstanceNorm.of(self.at(step, np.moveaxis(self.statistics, 1, 0)))
+        return InstanceNorm.of(self.at(step, list(np.moveaxis(self.statistics, 1, 0))))
 
 
 class Turns:
