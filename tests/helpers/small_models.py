@@ -94,6 +94,11 @@ def frames() -> np.ndarray:
 def batches(part: str, seed: int | None = None, batch_size: int = 8) -> WindowBatches:
     """Windows of 33 frames."""
     starts = {"train": range(0, 480, 8), "validation": range(4, 480, 32)}[part]
+    return windows_from(starts, seed, batch_size)
+
+
+def windows_from(starts: range, seed: int | None = None, batch_size: int = 8) -> WindowBatches:
+    """Windows of 33 frames that start at these."""
     index = np.array([(0, start) for start in starts], np.int32)
     return WindowBatches(
         lambda _: frames(),
