@@ -25,7 +25,8 @@ def test_windows_that_fill_up_a_batch_weigh_nothing(name: str) -> None:
     for example in (plain, Example(plain.inputs, plain.targets, weights)):
         for n_devices, n_windows in ((4, 8), (5, 5), (8, 8)):
             filled = shareable(example, n_devices)
-            assert np.shape(filled.weights) == (n_windows, plain.targets.shape[1])
+            assert filled.weights is not None
+            assert filled.weights.shape == (n_windows, plain.targets.shape[1])
             assert len(filled.targets) == n_windows
             assert loss(model, filled) == pytest.approx(loss(model, example), rel=1e-5)
     assert len(plain.targets) == 5

@@ -62,11 +62,11 @@ def test_tensorflow_continues_with_the_same_bytes(trained: Path) -> None:
 def test_two_devices_learn_what_one_does(trained: Path) -> None:
     one, two = history(trained, "one"), history(trained, "two")
     assert [row["val_loss"] for row in two] == pytest.approx(
-        [row["val_loss"] for row in one], rel=1e-4
+        [row["val_loss"] for row in one], abs=1e-3
     )
     # An epoch's last window, which both share, counts twice in what is said of it.
     losses = [[row["loss"] for row in rows] for rows in (one, two)]
-    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    assert losses[1] == pytest.approx(losses[0], abs=0.02)
     weights = [np.load(trained / name / "weights.npz") for name in ("one", "two")]
     for each in weights[0].files:
         np.testing.assert_allclose(weights[1][each], weights[0][each], atol=1e-4)
