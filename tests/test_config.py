@@ -55,6 +55,19 @@ def test_a_damaged_base_is_named_before_any_work(
         config.check_files()
 
 
+def test_several_devices_ask_for_jax_before_any_work(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config({"compute.devices": 2})
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    config.check_files()
+    monkeypatch.delenv("KERAS_BACKEND")
+    said = r"^compute\.devices is 2; with KERAS_BACKEND=tensorflow it must be 0 or 1"
+    with pytest.raises(SoundloomError, match=said):
+        config.check_files()
+    small_config({"compute.devices": 1}).check_files()
+
+
 def test_every_key_of_the_projects_file_says_its_range() -> None:
     lines = FILE.read_text(encoding="utf-8").splitlines()
     keys = {key.rpartition(".")[2] for key in flattened(read_params(FILE))}

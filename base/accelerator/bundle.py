@@ -7,7 +7,9 @@ what a shift of the pitch does to latents and plans; frames of some training win
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from planes import FRAME_LEVELS, PLAN_LEVELS, PLAN_STEPS, write_planes
@@ -16,6 +18,12 @@ from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import FRAMES_FOLDER, PAIRS_FOLDER
 from soundloom.pairs.files import PairsFolder
 from soundloom.spectral.files import FrameFolder
+
+if TYPE_CHECKING:
+    from soundloom.corpus.split import Part
+    from soundloom.models.config import ModelConfig
+    from soundloom.pairs.windows import Batches
+    from soundloom.spectral.codec import FrameCodec
 
 _BATCH, _N_BATCHES, _N_SHIFTED = 16, 26, 192
 _SEMITONES = (-2, -1, 0, 1, 2)
@@ -34,17 +42,27 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True)
     start_keras(0, 2)
+    from soundloom.models.config import ModelConfig
+
+    frames = FrameFolder(FRAMES_FOLDER)
+    pairs = PairsFolder(PAIRS_FOLDER, frames.read)
+
+    def batches(part: Part, seed: int | None = None) -> Batches:
+        return pairs.batches(part, batch_size=_BATCH, seed=seed)
+
+    write_bundle(folder, ModelConfig.load(), frames.read_codec(), batches)
+
+
+def write_bundle(
+    folder: Path, config: ModelConfig, codec: FrameCodec, batches: Callable[..., Batches]
+) -> None:
+    """Fill an existing folder; ``batches(part, seed)`` are of its windows, by default in order."""
     from soundloom.models.conditioning.harmony_plan import HarmonyPlan
     from soundloom.models.conditioning.tempo import Tempo
-    from soundloom.models.config import ModelConfig
     from soundloom.models.latents import Latents
     from soundloom.training.augment import shift_pitch
 
-    frames = FrameFolder(FRAMES_FOLDER)
-    codec, pairs = frames.read_codec(), PairsFolder(PAIRS_FOLDER, frames.read)
-    config = ModelConfig.load()
-    stack = config.latents.stack_frames
-    train = pairs.batches("train", batch_size=_BATCH, seed=None)
+    stack, train = config.latents.stack_frames, batches("train")
     latents = Latents.fit(train.epoch(0), stack, config.latents.n_latents)
     plan = HarmonyPlan.fit(train, stack)
     steps = _latent_steps(latents.n_latents)
@@ -53,7 +71,7 @@ def main() -> None:
 
     for part in ("train", "validation"):
         found: list[tuple[np.ndarray, ...]] = []
-        for windows in pairs.batches(part, batch_size=_BATCH, seed=None).epoch(0):
+        for windows in batches(part).epoch(0):
             context = windows[:, :-1]
             standardised = latents.encode(context) / latents.stds
             tempo = Tempo.found_in(context, codec.frames_per_second)
@@ -64,7 +82,7 @@ def main() -> None:
         codes, plans, beats, components = map(np.concatenate, zip(*found, strict=True))
         planes |= {f"latents_{part}": codes, f"plans_{part}": plans}
         tempi |= {f"beats_{part}": beats, f"components_{part}": components}
-    shuffled = pairs.batches("train", batch_size=_BATCH, seed=1).epoch(0)
+    shuffled = batches("train", seed=1).epoch(0)
     some = np.concatenate(
         [windows for windows, _ in zip(shuffled, range(_N_BATCHES), strict=False)]
     )

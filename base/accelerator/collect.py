@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import FRAMES_FOLDER, GENERATOR_FOLDER, PAIRS_FOLDER
 from soundloom.pairs.files import PairsFolder
 from soundloom.spectral.files import FrameFolder
+
+if TYPE_CHECKING:
+    from soundloom.models.config import ModelConfig
+    from soundloom.models.density import Density
+    from soundloom.pairs.windows import Batches
+    from soundloom.spectral.codec import FrameCodec
 
 
 def main() -> None:
@@ -23,22 +30,30 @@ def main() -> None:
     given = parser.parse_args()
     start_keras(0, 2)
     from soundloom.models.config import ModelConfig
-    from soundloom.models.density import Density
     from soundloom.models.files import save_generator
 
     config, frames = ModelConfig.load(), FrameFolder(FRAMES_FOLDER)
     codec = frames.read_codec()
-    arrays = dict(np.load(given.bundle / "fitted.npz"))
-    *texture, scales = _in_order(given.out / "texture.npz")
-    arrays |= {f"texture_{number}": weight for number, weight in enumerate(texture)}
-    arrays |= {"texture_scales": scales, "extremes": np.zeros((2, config.latents.n_latents))}
-    shape = (codec.n_bins, codec.frames_per_second)
-    model = Density.from_arrays(config, *shape, arrays)
-    model.network.set_weights(list(_in_order(given.out / "density.npz")))
     pairs = PairsFolder(PAIRS_FOLDER, frames.read)
-    model = model.adapted(config, pairs.batches("train", batch_size=16, seed=None))
+    train = pairs.batches("train", batch_size=16, seed=None)
+    model = collected(given.bundle, given.out, config, codec, train)
     with folder_written_aside(GENERATOR_FOLDER) as aside:
         save_generator(aside, model, codec, config)
+
+
+def collected(
+    bundle: Path, out: Path, config: ModelConfig, codec: FrameCodec, train: Batches
+) -> Density:
+    """The model of the weights in ``out``, with what was fitted for the bundle and on ``train``."""
+    from soundloom.models.density import Density
+
+    arrays = dict(np.load(bundle / "fitted.npz"))
+    *texture, scales = _in_order(out / "texture.npz")
+    arrays |= {f"texture_{number}": weight for number, weight in enumerate(texture)}
+    arrays |= {"texture_scales": scales, "extremes": np.zeros((2, config.latents.n_latents))}
+    model = Density.from_arrays(config, codec.n_bins, codec.frames_per_second, arrays)
+    model.network.set_weights(list(_in_order(out / "density.npz")))
+    return model.adapted(config, train)
 
 
 def _in_order(path: Path) -> Iterator[np.ndarray]:

@@ -8,6 +8,7 @@ as dependencies, not this module.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -34,14 +35,14 @@ from soundloom.ingest.config import DatasetConfig
 from soundloom.models.config import ARRAYS_FILE, MODEL_FILE, WEIGHTS_FILE, ModelConfig
 from soundloom.pairs.config import PairsConfig
 from soundloom.spectral.config import CODEC_FILE, CodecDocument, SpectrogramConfig
-from soundloom.training.config import TrainConfig
+from soundloom.training.config import ComputeConfig, TrainConfig
 
 # Values in a step: principal components take a matrix of their products, here of 2 GB.
 _MOST_STEP_VALUES = 16_384
 
 
 class Config(Section):
-    """The whole of ``params.yaml``; one field a stage."""
+    """The whole of ``params.yaml``: one field a stage, and where they run."""
 
     dataset: DatasetConfig
     explore: ExploreConfig
@@ -53,6 +54,7 @@ class Config(Section):
     generate: GenerateConfig
     evaluate: EvaluateConfig
     track: TrackConfig
+    compute: ComputeConfig
 
     @property
     def window_samples(self) -> int:
@@ -83,7 +85,7 @@ class Config(Section):
     def check_files(self) -> None:
         """Check that the user's files are there which stages will read, before they do.
 
-        Raises :class:`SoundloomError` naming the key.
+        And that Keras's backend can use the devices. Raises :class:`SoundloomError` naming the key.
         """
         folder, gtzan = Path(self.dataset.folder.path), Path(self.dataset.gtzan.path)
         prompt = Path(self.generate.prompt)
@@ -101,6 +103,12 @@ class Config(Section):
                 f"generate.prompt is {str(prompt)!r}: {why_not_here(prompt) or why}"
             )
         self.check_base()
+        backend, devices = os.environ.get("KERAS_BACKEND", "tensorflow"), self.compute.devices
+        if devices > 1 and backend != "jax":
+            raise SoundloomError(
+                f"compute.devices is {devices}; with KERAS_BACKEND={backend} it must be 0 or 1: "
+                "batches are shared by JAX"
+            )
 
     def check_base(self) -> None:
         """Check that training can begin from the base, where ``model.base`` asks so.

@@ -94,11 +94,18 @@ def frames() -> np.ndarray:
 def batches(part: str, seed: int | None = None, batch_size: int = 8) -> WindowBatches:
     """Windows of 33 frames."""
     starts = {"train": range(0, 480, 8), "validation": range(4, 480, 32)}[part]
+    return windows_from(starts, seed, batch_size)
+
+
+def windows_from(
+    starts: range, seed: int | None = None, batch_size: int = 8, window_frames: int = 32
+) -> WindowBatches:
+    """Windows, by default of 33 frames, that start at these."""
     index = np.array([(0, start) for start in starts], np.int32)
     return WindowBatches(
         lambda _: frames(),
         index,
-        window_frames=32,
+        window_frames=window_frames,
         batch_size=batch_size,
         shard_windows=16,
         seed=seed,

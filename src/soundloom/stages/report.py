@@ -35,6 +35,8 @@ MAX_SAMPLES = 25
 MAX_SECONDS = 120.0
 MAX_PROMPT_SECONDS = 10.0  # its end, which leads into what follows
 
+# Where a variant is kept, and where it was computed, is not what it is.
+_LEFT_OUT = ("track", "compute")
 # In the order shown. Each is a dependency of the stage in dvc.yaml.
 METRICS_FILES = {
     "Generated audio": metrics_file("generate"),
@@ -46,7 +48,7 @@ METRICS_FILES = {
 
 def main() -> None:
     """Gather samples, parameters and metrics; write ``reports/listen.html``."""
-    params = {name: section for name, section in read_params().items() if name != "track"}
+    params = {name: section for name, section in read_params().items() if name not in _LEFT_OUT}
     metrics = {title: read_json(path) for title, path in METRICS_FILES.items() if path.exists()}
     manifest = read_manifest()
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]

@@ -23,7 +23,7 @@ from soundloom.models.config import ModelConfig
 from soundloom.pairs.files import PairsFolder
 from soundloom.spectral.files import FrameFolder
 from soundloom.training.augment import Augment
-from soundloom.training.config import TrainConfig
+from soundloom.training.config import ComputeConfig, TrainConfig
 from soundloom.training.live import LiveReport
 from soundloom.training.progress import Progress
 
@@ -33,13 +33,16 @@ _ANEW = "training begins anew: others that have not ended are of other code, par
 def main() -> None:
     """Run the stage."""
     config, model_config = TrainConfig.load(), ModelConfig.load()
+    compute = ComputeConfig.load()
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_base, save_generator
     from soundloom.models.registry import build_model, rebuild_model
+    from soundloom.training.devices import n_devices, use_devices
     from soundloom.training.files import Checkpoint, fingerprint_of
     from soundloom.training.fit import libraries, nothing_learnt, summarise, train
     from soundloom.training.listen import loudest, take
 
+    use_devices(compute.devices)
     frames = FrameFolder(FRAMES_FOLDER)
     pairs = PairsFolder(PAIRS_FOLDER, frames.read)
     batches = pairs.batches("train", batch_size=config.batch_size, seed=config.seed)
@@ -47,8 +50,13 @@ def main() -> None:
     codec = frames.read_codec()
     vary = Augment(config.augment, codec) if config.augment.share > 0 else None
     dependencies = read_params(PIPELINE_FILE)["stages"]["train"]["deps"]
-    # What one listens to on the way changes nothing of it.
-    settings = [config.model_dump(exclude={"listen_every"}), model_config.model_dump(), libraries()]
+    settings = [
+        # What one listens to on the way changes nothing of it.
+        config.model_dump(exclude={"listen_every"}),
+        model_config.model_dump(),
+        libraries(),
+        n_devices(),
+    ]
     checkpoint = Checkpoint(fingerprint_of(dependencies, settings))
     with LiveReport() as live:
         shape = (codec.n_bins, codec.frames_per_second)

@@ -19,6 +19,7 @@ from soundloom.common.errors import SoundloomError
 from soundloom.models.base import Example, FrameModel
 from soundloom.pairs.windows import Batches
 from soundloom.training.config import TrainConfig
+from soundloom.training.devices import n_devices, shareable
 from soundloom.training.progress import OnProgress, Progress, Row
 
 EpochReport = Callable[[Row], None]
@@ -145,7 +146,9 @@ def _training_examples(
 
 
 def _as_keras_takes_it(example: Example) -> tuple[Any, ...]:
-    """Inputs and targets, and weights where there are any."""
+    """Inputs and targets, and weights where there are any, or several devices."""
+    if (n := n_devices()) > 1:
+        example = shareable(example, n)
     return example[:2] if example.weights is None else tuple(example)
 
 
