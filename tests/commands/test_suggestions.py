@@ -54,7 +54,7 @@ def test_eight_songs_get_the_rock_command() -> None:
     assert command
     settings = re.findall(r"-S '?([\w.]+)=(\[.+?\]|\S+?)'?\s", command[1])
     wanted = {key: parse_yaml(value) for key, value in settings if key != "dataset.source"}
-    assert len(wanted) == 16
+    assert len(wanted) == 17
     assert suggested([225.0] * 8).changes == wanted
 
 

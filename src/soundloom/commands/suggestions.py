@@ -47,6 +47,7 @@ FROM_THE_BASE: dict[str, Any] = {
     "model.backbone.crop_frames": 0,
     "model.backbone.dropout": 0.15,
     "train.augment.share": 0.3,
+    "train.patience": 12,
 }
 # Where frames are not of the base's kind, as of stereo or at another rate.
 FROM_NOTHING: dict[str, Any] = {
@@ -59,6 +60,7 @@ FROM_NOTHING: dict[str, Any] = {
     "model.backbone.crop_frames": 0,
     "model.backbone.dropout": 0.25,
     "train.augment.share": 0.8,
+    "train.patience": 60,
 }
 
 # Of half an hour 14 epochs from the base on, 45 from nothing; of more audio as many steps.
