@@ -32,7 +32,7 @@ from soundloom.experiments.config import TrackConfig
 from soundloom.explore.config import ExploreConfig
 from soundloom.generation.config import GenerateConfig
 from soundloom.ingest.config import DatasetConfig
-from soundloom.models.config import ARRAYS_FILE, MODEL_FILE, WEIGHTS_FILE, ModelConfig
+from soundloom.models.config import GENERATOR_FILES, MODEL_FILE, ModelConfig
 from soundloom.pairs.config import PairsConfig
 from soundloom.spectral.config import CODEC_FILE, CodecDocument, SpectrogramConfig
 from soundloom.training.config import ComputeConfig, TrainConfig
@@ -119,7 +119,7 @@ class Config(Section):
         if self.model.base == "none":
             return
         try:
-            check_sums(BASE_FOLDER, (CODEC_FILE, MODEL_FILE, WEIGHTS_FILE, ARRAYS_FILE))
+            check_sums(BASE_FOLDER, GENERATOR_FILES)
         except SoundloomError as error:
             raise SoundloomError(f"{error}; `git checkout {BASE_FOLDER}` brings it back") from None
         file, frames_file = BASE_FOLDER / MODEL_FILE, BASE_FOLDER / CODEC_FILE

@@ -10,8 +10,11 @@ from pydantic import Field, model_validator
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import Section, flattened
+from soundloom.spectral.config import CODEC_FILE
 
 MODEL_FILE, WEIGHTS_FILE, ARRAYS_FILE = "model.json", "network.weights.h5", "arrays.npz"
+GENERATOR_FILES = (CODEC_FILE, MODEL_FILE, WEIGHTS_FILE, ARRAYS_FILE)
+"""What a model's folder holds, beside the sums of them."""
 
 Shapes = dict[str, tuple[int, ...]]
 """Of arrays, by their names."""

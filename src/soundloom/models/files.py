@@ -22,10 +22,15 @@ from soundloom.common.io import (
     write_sums,
 )
 from soundloom.models.base import FrameModel
-from soundloom.models.config import ARRAYS_FILE, MODEL_FILE, WEIGHTS_FILE, ModelConfig
+from soundloom.models.config import (
+    ARRAYS_FILE,
+    GENERATOR_FILES,
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    ModelConfig,
+)
 from soundloom.models.registry import MODELS
 from soundloom.spectral.codec import FrameCodec
-from soundloom.spectral.config import CODEC_FILE
 from soundloom.spectral.files import read_codec, write_codec
 
 
@@ -49,7 +54,7 @@ def load_generator(folder: Path) -> tuple[FrameModel, FrameCodec]:
     sums tell what was damaged or exchanged by accident. Files that somebody else made may have sums
     that are right: so each is also held against what the model of ``model.json`` asks of it.
     """
-    _check_sums(folder)
+    check_sums(folder, GENERATOR_FILES)
     codec = read_codec(folder)
     return _load(folder, read_model_config(folder), codec), codec
 
@@ -60,7 +65,7 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     Raises :class:`SoundloomError` as :func:`load_generator` does, and naming the parameters by
     which the two are not of one architecture, or their frames not of one kind.
     """
-    _check_sums(folder)
+    check_sums(folder, GENERATOR_FILES)
     its_codec = read_codec(folder)
     its_config = read_model_config(folder)
     config.check_begins(codec.kind_of_frames(), its_config, its_codec.kind_of_frames(), folder)
@@ -68,10 +73,6 @@ def load_base(folder: Path, config: ModelConfig, codec: FrameCodec) -> FrameMode
     units = {"detail_units": its_config.latents.detail_units}
     its = {"latents": config.latents.model_copy(update=units), "turns": its_config.turns}
     return _load(folder, config.model_copy(update=its), its_codec)
-
-
-def _check_sums(folder: Path) -> None:
-    check_sums(folder, (CODEC_FILE, MODEL_FILE, ARRAYS_FILE, WEIGHTS_FILE))
 
 
 def read_model_config(folder: Path) -> ModelConfig:
