@@ -35,11 +35,13 @@ SLOWEST = (
     "test_pipeline.py",
     "test_reproducible.py",
     "test_models.py",
-    "test_interrupted.py",
-    "test_restore.py",
     "test_experiments.py",
+    "test_restore.py",
+    "test_interrupted.py",
+    "test_fit.py",
     "test_killed.py",
     "test_comparison.py",
+    "test_tagger.py",
 )
 
 

@@ -30,24 +30,31 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.01), ("muon", 0.01)])
 def test_optimizers_descend(optimizer: str, rate: float) -> None:
     config = train_config(epochs=3, optimizer=optimizer, learning_rate=rate)
-    model, history = trained(built("density"), config)
-    assert history[-1]["loss"] < history[0]["loss"] - 0.05
+    model, history = trained(built("lstm"), config)
+    assert history[-1]["loss"] < 0.95 * history[0]["loss"]
     assert type(model.network.optimizer).__name__.lower() == optimizer
 
 
-@pytest.mark.parametrize("changes", [{"backbone__units": 1}, {"conditioning": []}])
-def test_muon_trains_matrices_that_are_none(changes: dict[str, Any]) -> None:
+def test_muon_trains_matrices_that_are_none() -> None:
     """Of one column, and of no row."""
-    config = train_config(epochs=1, optimizer="muon")
-    _, history = trained(built(model_config("density", **changes)), config)
+    model = built(model_config("density", backbone__units=1, conditioning=[]))
+    shapes = {weight.shape for weight in model.network.trainable_variables}
+    assert any(shape[-1] == 1 and len(shape) == 2 for shape in shapes), shapes
+    assert any(shape[0] == 0 for shape in shapes), shapes
+    _, history = trained(model, train_config(epochs=1, optimizer="muon"))
     assert np.isfinite(history[-1]["val_loss"])
 
 
 def test_another_seed_gives_another_training() -> None:
-    one, other = (trained(built("lstm"), train_config(epochs=1, seed=seed))[1] for seed in (0, 1))
-    assert one == trained(built("lstm"), train_config(epochs=1, seed=0))[1]
-    # An LSTM draws nothing itself: what differs is the order, and what its noise layer draws.
-    assert [row["epoch"] for row in other] == [1]
+    def vary(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return windows * rng.uniform(0.5, 1.0, (len(windows), 1, 1)).astype(np.float32)
+
+    # That the same seed gives the same training, tests/models/test_models.py shows.
+    one, other = (
+        trained(built("lstm"), train_config(epochs=1, seed=seed), vary=vary)[1] for seed in (0, 1)
+    )
+    assert [row["epoch"] for row in one] == [row["epoch"] for row in other] == [1]
+    assert one[0]["loss"] != other[0]["loss"]
 
 
 def test_every_epoch_is_judged_by_every_held_out_window_once() -> None:
@@ -95,11 +102,9 @@ def test_training_windows_are_varied_and_held_out_ones_are_not() -> None:
         met.append(windows)
         return rng.permutation(windows, axis=2)[:, 1:]
 
-    config = train_config(epochs=2)
-    _, history = trained(built("lstm"), config, vary=vary)
+    trained(built("lstm"), train_config(epochs=2), vary=vary)
     assert {windows.shape[1:] for windows in met} == {(33, N_BINS)}
     assert len(met) >= 2 * len(batches("train"))
-    assert trained(built("lstm"), config, vary=vary)[1] == history
     held_out = next(iter(batches("validation").epoch(0)))
     assert not any(np.array_equal(windows[:1], held_out[:1]) for windows in met)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,7 +85,8 @@ def test_the_curve_grows_while_training_runs(root: Path, monkeypatch: pytest.Mon
             assert statuses(store) == ["RUNNING"]
             live.take(take)
         wait_for(lambda: "*Artifacts*, `listen`" in said(store), 120)
-        assert said(store).startswith("Epoch 3 of 9, less than a minute left\n\n")
+        # How long, depends on how busy the machine is.
+        assert re.match(r"Epoch 3 of 9, [a-z]+ .+ left\n\n", said(store))
         wait_for(lambda: has_system_metrics(store), 120)
     (run,) = store.client.search_runs([store.experiment_id])
     (heard,) = store.client.list_artifacts(run.info.run_id, "listen")
