@@ -143,11 +143,16 @@ def loaded(stage: str) -> Iterator[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_those_that_the_stage_loads(stage: str) -> None:
     if stage in OF_ALL_PARAMS:
-        # Where the runs are kept is nothing that the page shows.
-        wanted = [key for key in read_params(REPOSITORY / "params.yaml") if key != "track"]
+        # Where work is done and runs are kept is nothing that the page shows.
+        every = read_params(REPOSITORY / "params.yaml")
+        wanted = [key for key in every if key not in ("track", "compute")]
         assert STAGES[stage]["params"] == wanted + (["track"] if stage == "track" else [])
     else:
         assert sorted(STAGES[stage]["params"]) == sorted(loaded(stage))
+
+
+def test_no_stage_runs_anew_for_where_work_is_done() -> None:
+    assert not [name for name in ALL for key in ALL[name].get("params", ()) if "compute" in key]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -2,7 +2,7 @@
 
 ``src/stage.py`` checks it before a stage starts, so that a wrong value anywhere stops the pipeline
 before any work. It can stop a stage and do nothing else to it: stages list the sections they read
-as dependencies, not this module.
+as dependencies, not this module. No output depends on ``compute``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from soundloom.common.config import ComputeConfig
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import check_sums, read_json
 from soundloom.common.params import Section, with_keys
@@ -41,7 +42,7 @@ _MOST_STEP_VALUES = 16_384
 
 
 class Config(Section):
-    """The whole of ``params.yaml``; one field a stage."""
+    """The whole of ``params.yaml``; one field a stage, and where their work is done."""
 
     dataset: DatasetConfig
     explore: ExploreConfig
@@ -53,6 +54,7 @@ class Config(Section):
     generate: GenerateConfig
     evaluate: EvaluateConfig
     track: TrackConfig
+    compute: ComputeConfig
 
     @property
     def window_samples(self) -> int:

@@ -46,7 +46,8 @@ METRICS_FILES = {
 
 def main() -> None:
     """Gather samples, parameters and metrics; write ``reports/listen.html``."""
-    params = {name: section for name, section in read_params().items() if name != "track"}
+    shown = read_params().items()
+    params = {name: section for name, section in shown if name not in ("track", "compute")}
     metrics = {title: read_json(path) for title, path in METRICS_FILES.items() if path.exists()}
     manifest = read_manifest()
     entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
