@@ -112,6 +112,21 @@ def test_work_of_a_worker_that_is_killed_is_done_by_others(address: str, tmp_pat
 
 
 @needs_dask
+def test_what_only_this_machine_can_do_is_done_here(address: str) -> None:
+    here = os.getpid()
+
+    def work(number: int) -> int | None:
+        return number if number % 3 or os.getpid() == here else None
+
+    def failed(result: int | None) -> bool:
+        return result is None
+
+    with on_workers(at(address), 1):
+        assert each_apart(work, range(6), desc="work", failed=failed) == list(range(6))
+        assert each_apart(work, range(6), desc="work") == [None, 1, 2, None, 4, 5]
+
+
+@needs_dask
 def test_linear_algebra_has_one_thread_and_work_its_folder(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,8 +173,8 @@ def test_a_folder_that_workers_do_not_have_is_named(
 
 
 @needs_dask
-def test_a_scheduler_that_is_not_there_or_has_no_workers_is_named(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_scheduler_that_is_not_there_or_has_no_workers_or_strange_ones_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from distributed import LocalCluster
 
@@ -170,9 +185,22 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_is_named(
     with (
         LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
         on_workers(at(cluster.scheduler_address), 1),
-        pytest.raises(SoundloomError, match="must have workers, and has none"),
     ):
-        each_apart(abs, [1], desc="work")
+        with pytest.raises(SoundloomError, match="must have workers, and has none"):
+            each_apart(abs, [1], desc="work")
+        monkeypatch.undo()
+        (tmp_path / "soundloom.py").touch()  # of another environment
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--no-nanny"],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            with pytest.raises(SoundloomError, match="must run in this project's environment: No"):
+                each_apart(abs, [1], desc="work")
+        finally:
+            worker.kill()
+            worker.wait()
 
 
 def test_without_dask_the_key_and_what_installs_it_are_named(

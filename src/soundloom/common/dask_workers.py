@@ -68,12 +68,20 @@ class _Workers:
         self, function: Callable[..., Any], things: Sequence[Any], arguments: Sequence[Any]
     ) -> Iterator[Any]:
         """Give ``function(thing, *arguments)`` of each, in order."""
+
+        # Sent by value, as it is within another: a worker that cannot even load what it is sent, as
+        # it lacks this package, would not say so, but end.
+        def unit(*of_work: Any) -> Any:
+            from soundloom.common.dask_workers import on_worker
+
+            return on_worker(*of_work)
+
         its = (footing(), self._keras_threads, str(Path.cwd()), self._key)
         waiting: deque[Any] = deque()
         for thing in things:
             # As bytes: Dask would look for its own things in it.
             work = cloudpickle.dumps((function, thing, arguments))
-            waiting.append(self._client.submit(_unit, work, *its, pure=False))
+            waiting.append(self._client.submit(unit, work, *its, pure=False))
             if len(waiting) == _AHEAD:
                 yield self._result(waiting.popleft())
         while waiting:
@@ -118,13 +126,19 @@ class _Workers:
         lost = (distributed.client.FutureCancelledError, distributed.KilledWorker)
         try:
             return future.result()
+        except ModuleNotFoundError as error:
+            raise SoundloomError(
+                f"{self._key}; its workers must run in this project's environment: {error}"
+            ) from None
         except lost as error:
             raise SoundloomError(
                 f"{self._key}; its workers were lost: {first_line(error)}"
             ) from None
 
 
-def _unit(work: bytes, wanted: Mapping[str, str], keras_threads: int, folder: str, key: str) -> Any:
+def on_worker(
+    work: bytes, wanted: Mapping[str, str], keras_threads: int, folder: str, key: str
+) -> Any:
     """On a worker: what the pickled ``work`` gives, if all is as it is where it comes from."""
     worker = import_module("distributed").get_worker().address
     other = [name for name, value in footing().items() if wanted.get(name) != value]

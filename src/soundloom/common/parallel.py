@@ -43,18 +43,23 @@ def each_apart(
     unit: str = "clip",
     jobs: int | None = None,
     processes: bool = False,
+    failed: Callable[[Any], bool] | None = None,
 ) -> list[Any]:
     """The same of units of work that share no memory: also on other machines, if so configured.
 
     Whatever a unit needs is pickled with it, functions within functions too, so let it be little:
-    the name of a file, not its samples. Here it runs on threads, or in ``processes``.
+    the name of a file, not its samples. Here it runs on threads, or in ``processes``. What has
+    ``failed`` elsewhere, as for want of a file that only this machine has, is tried again here.
     """
-    elsewhere = ELSEWHERE.get()
-    done = (
-        elsewhere(function, things, arguments)
-        if elsewhere
-        else _here(function, things, arguments, jobs, prefer=None if processes else "threads")
-    )
+    if elsewhere := ELSEWHERE.get():
+        done = elsewhere(function, things, arguments)
+        if failed:
+            done = (
+                function(thing, *arguments) if failed(result) else result
+                for thing, result in zip(things, done, strict=True)
+            )
+    else:
+        done = _here(function, things, arguments, jobs, None if processes else "threads")
     return _listed(done, things, desc, unit)
 
 

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,7 @@ def _cut_all(
         desc=config.source,
         unit="recording",
         processes=True,
+        failed=attrgetter("unreadable"),
     )
 
 
