@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from params import small_params
-from projects import Project
+from params import REPOSITORY, small_params
+from recordings import music, write_recording
 from soundloom.common import dask_workers
 from soundloom.common.config import ComputeConfig
 from soundloom.common.dask_workers import on_workers
@@ -73,18 +73,27 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @needs_dask
-def test_stages_make_the_same_bytes_there_as_here(address: str, tmp_path: Path) -> None:
-    found: list[dict[str, bytes]] = []
-    for name, backend in (("here", "loky"), ("there", "dask")):
-        changes = {"compute.backend": backend, "compute.address": address}
-        project = Project.copy(tmp_path / name, changes)
-        for stage in ("download", "split", "spectrogram"):
-            if stage == "split" and found:  # which reads nothing but the list of clips
-                shutil.copy(tmp_path / "here/data/split.json", project.folder / "data")
-            else:
-                project.run(sys.executable, "src/stage.py", stage)
-        found.append(tree(project.folder / "data") | tree(project.folder / "metrics"))
-    here, there = found
+@pytest.mark.usefixtures("threads_for_processes")
+def test_stages_make_the_same_bytes_there_as_here(
+    address: str, project: Path, save_params: Callable[[dict[str, Any]], None]
+) -> None:
+    from soundloom.stages import download, spectrogram, split
+
+    for seed in range(5):
+        write_recording(project / f"songs/{seed}.wav", music(6, 22_050, seed), 22_050)
+    of_songs = {"dataset.source": "folder", "dataset.folder.path": "songs"}
+    of_dask = {"compute.backend": "dask", "compute.address": address}
+    save_params(small_params({**of_songs, **of_dask}))
+    for stage in (download, split, spectrogram):
+        stage.main()
+    here = tree(project / "data") | tree(project / "metrics")
+    shutil.rmtree(project / ".dvc")  # all that is known from before
+    for made in ("data/raw", "data/spectrogram", "metrics"):
+        shutil.rmtree(project / made)
+    with on_workers(at(address), 1):
+        download.main()
+    subprocess.run([sys.executable, REPOSITORY / "src/stage.py", "spectrogram"], check=True)
+    there = tree(project / "data") | tree(project / "metrics")
     assert here.keys() == there.keys()
     assert [name for name in here if here[name] != there[name]] == []
     assert len([name for name in here if name.endswith(".npy")]) == 5
