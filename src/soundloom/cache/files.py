@@ -77,7 +77,10 @@ class Cache:
         self._were_known.append(was_known)
 
     def tally(self, things: str, made: str) -> str:
-        """``64 of 65 clips known from before, 1 encoded``; "" where nothing was known."""
+        """``64 of 65 clips known from before, 1 encoded``; "" where nothing was known.
+
+        Of this process: what workers elsewhere asked for is not counted.
+        """
         n_known, n_all = sum(self._were_known), len(self._were_known)
         text = f"{n_known} of {n_all} {things} known from before, {n_all - n_known} {made}"
         return text if n_known else ""
