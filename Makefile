@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test coverage check ui listen demo compare notebook study bench verify \
-    base audit lint lock clean
+    base audit lint lock scale clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,10 +97,21 @@ lint: $(READY) ## Check style and types
 	ruff format --check .
 	mypy
 
-lock: ## Resolve requirements.lock anew (needs uv)
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --quiet --custom-compile-command "make lock" \
-	    --output-file requirements.lock
+# What requirements-scale.lock adds fits the first, and repeats nothing of it.
+COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --quiet --custom-compile-command "make lock"
+lock: ## Resolve requirements.lock and requirements-scale.lock anew (needs uv)
+	$(COMPILE) --extra dev --output-file requirements.lock
+	$(COMPILE) --extra dask --extra s3 --extra s3-server --constraints requirements.lock \
+	    $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' requirements.lock) \
+	    --output-file requirements-scale.lock
+
+scale: $(READY) ## Add Dask, and S3 for DVC: docs/scale.md
+	@if command -v uv >/dev/null; \
+	    then uv pip install --quiet --python $(VENV) --no-deps --require-hashes \
+	        -r requirements-scale.lock; \
+	    else python -m pip install --quiet --no-compile --no-deps --require-hashes \
+	        -r requirements-scale.lock; fi
 
 clean: ## Remove the environment and what tools left behind; keeps data, models and DVC's cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage test-artifacts \

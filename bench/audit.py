@@ -16,7 +16,7 @@ EXCEPTIONS: dict[str, str] = {}
 
 
 def main() -> None:
-    """Audit requirements.lock; status 1, with a line for each fault, when there are any."""
+    """Audit both locks; status 1, with a line for each fault, when there are any."""
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
         python, report = Path(folder, "bin/python"), Path(folder, "report.json")
         steps: tuple[list[str | Path], ...] = (
@@ -26,6 +26,7 @@ def main() -> None:
                 *(python, "-m", "pip_audit", "--disable-pip", "--require-hashes"),
                 *("--progress-spinner", "off", "--format", "json", "--output", report),
                 *("--requirement", "requirements.lock"),
+                *("--requirement", "requirements-scale.lock"),
             ],
         )
         for step in steps:

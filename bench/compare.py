@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,10 @@ def main() -> None:
 
     def heard(project: Path, names: Sequence[str]) -> list[RecordingFeatures]:
         folder = project / GENERATED_FOLDER / "samples"
-        audio = LazyMapping(names, lambda name: read_audio(folder / f"{name}.wav", rate_hz))
+        files = {name: folder / f"{name}.wav" for name in names}
+        audio = LazyMapping(
+            {name: partial(read_audio, file, rate_hz) for name, file in files.items()}
+        )
         return extract_features(
             audio, rate_hz, tagger, hop_seconds=STABILITY_HOP_SECONDS, threads=config.threads
         )

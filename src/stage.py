@@ -65,7 +65,15 @@ def _run(stage: str) -> None:
     config = Config.load()
     if stage in ("download", "train"):  # before what takes longest
         config.check_files()
-    importlib.import_module(f"soundloom.stages.{stage}").main()
+    main = importlib.import_module(f"soundloom.stages.{stage}").main
+    if config.compute.backend == "loky":
+        main()
+        return
+
+    from soundloom.common.dask_workers import on_workers
+
+    with on_workers(config.compute, config.evaluate.threads):
+        main()
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ FILES = {"ingest", "figures"}
 FILES_ELSEWHERE = {
     "common/io.py",
     "audio/containers.py",  # FFmpeg opens what is open already
+    "common/environment.py",  # reads the code
     "common/errors.py",  # prints what went wrong
     "common/params.py",
     "common/user_files.py",  # looks whether they are there

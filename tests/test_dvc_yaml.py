@@ -153,6 +153,10 @@ def test_params_are_those_that_the_stage_loads(stage: str) -> None:
         assert sorted(STAGES[stage]["params"]) == sorted(set(loaded(stage)) - {OF_NO_STAGE})
 
 
+def test_no_stage_runs_anew_for_where_work_is_done() -> None:
+    assert not [name for name in ALL for key in ALL[name].get("params", ()) if "compute" in key]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_exist(stage: str) -> None:
     params = read_params(REPOSITORY / "params.yaml")

@@ -1,6 +1,7 @@
 """requirements.lock alone makes the environment: all that is imported, hashed, and nothing unmet.
 
-That it installs on an empty machine is shown by `make`, which installs nothing else.
+requirements-scale.lock adds what docs/scale.md speaks of, and changes nothing of it. That the first
+installs on an empty machine is shown by `make`, which installs nothing else.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from imports import closure, imported
 from params import REPOSITORY
 from soundloom.experiments.mlflow_model import REQUIRED
 
-LOCK = (REPOSITORY / "requirements.lock").read_text(encoding="utf-8")
+LOCK, SCALE = (
+    (REPOSITORY / f"requirements{name}.lock").read_text(encoding="utf-8") for name in ("", "-scale")
+)
 # What a package says it needs, and does without here.
-DONE_WITHOUT = {"musicnn": "its code, for TensorFlow 1 and old NumPy, is never imported"}
+DONE_WITHOUT = {
+    "musicnn": "its code, for TensorFlow 1 and old NumPy, is never imported",
+    **dict.fromkeys(("botocore", "aiobotocore"), "want python-dateutil < 3, and work with 4"),
+}
 
 
 @cache
-def locked() -> dict[str, str]:
-    """Version of every package that the lock gives this system and Python."""
-    lines = re.findall(r"^(\S+==.*?) \\$", LOCK, re.MULTILINE)
+def locked(lock: str = LOCK + SCALE) -> dict[str, str]:
+    """Version of every package that a lock gives this system and Python."""
+    lines = re.findall(r"^(\S+==.*?) \\$", lock, re.MULTILINE)
     applying = [
         found for found in map(Requirement, lines) if not found.marker or found.marker.evaluate()
     ]
@@ -50,12 +56,18 @@ def unmet(requirements: list[str]) -> list[str]:
     ]
 
 
-def test_every_package_has_hashes_and_no_address() -> None:
-    entries = re.split(r"^(?=\w)", LOCK, flags=re.MULTILINE)[1:]
-    assert len(entries) > 100
+@pytest.mark.parametrize(("lock", "least"), [(LOCK, 100), (SCALE, 10)], ids=["all", "scale"])
+def test_every_package_has_hashes_and_no_address(lock: str, least: int) -> None:
+    entries = re.split(r"^(?=\w)", lock, flags=re.MULTILINE)[1:]
+    assert len(entries) > least
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
-    assert "://" not in LOCK
-    assert "index-url" not in LOCK
+    assert "://" not in lock
+    assert "index-url" not in lock
+
+
+def test_what_is_added_changes_nothing() -> None:
+    names = set(re.findall(r"^(\S+)==", SCALE, re.MULTILINE))
+    assert not names.intersection(re.findall(r"^(\S+)==", LOCK, re.MULTILINE))
 
 
 def test_whatever_is_imported_is_locked() -> None:
@@ -72,7 +84,7 @@ def test_whatever_is_imported_is_locked() -> None:
     missing = {
         name
         for name in names - own - set(sys.stdlib_module_names)
-        if not any(canonicalize_name(one) in locked() for one in packages.get(name, []))
+        if not any(canonicalize_name(one) in locked() for one in packages.get(name, [name]))
     }
     assert not missing
 
@@ -94,13 +106,16 @@ def test_a_served_model_requires_what_its_code_imports() -> None:
 
 def test_whatever_the_project_asks_for_is_locked() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert unmet(project["dependencies"] + project["optional-dependencies"]["dev"]) == []
+    assert unmet(project["dependencies"]) == []
+    for extra, wanted in project["optional-dependencies"].items():
+        assert unmet(wanted) == [], extra
 
 
 def test_what_is_locked_fits_together() -> None:
+    installed = {canonicalize_name(one.name) for one in metadata.distributions()}
     broken = {
         name: wrong
-        for name in locked()
+        for name in {*locked(LOCK), *installed.intersection(locked(SCALE))}
         if name not in DONE_WITHOUT and (wrong := unmet(metadata.requires(name) or []))
     }
     assert not broken
@@ -112,5 +127,7 @@ def test_what_is_locked_fits_together() -> None:
 def test_the_environment_is_what_is_locked() -> None:
     found = metadata.distributions()
     installed: dict[str, str] = {canonicalize_name(one.name): one.version for one in found}
-    assert {name: installed.get(name) for name in locked()} == locked()
+    assert {name: installed.get(name) for name in locked(LOCK)} == locked(LOCK)
+    added = {name: installed[name] for name in locked(SCALE) if name in installed}
+    assert added in ({}, locked(SCALE))
     assert set(installed) - set(locked()) <= {"soundloom", "pip", "setuptools"}

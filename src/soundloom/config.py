@@ -2,7 +2,7 @@
 
 ``src/stage.py`` checks it before a stage starts, so that a wrong value anywhere stops the pipeline
 before any work. It can stop a stage and do nothing else to it: stages list the sections they read
-as dependencies, not this module.
+as dependencies, not this module. No output depends on ``compute``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from soundloom.common.config import ComputeConfig
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import check_sums, read_json
 from soundloom.common.params import Section, with_keys
@@ -35,14 +36,14 @@ from soundloom.ingest.config import DatasetConfig
 from soundloom.models.config import GENERATOR_FILES, MODEL_FILE, ModelConfig
 from soundloom.pairs.config import PairsConfig
 from soundloom.spectral.config import CODEC_FILE, CodecDocument, SpectrogramConfig
-from soundloom.training.config import ComputeConfig, TrainConfig
+from soundloom.training.config import TrainConfig
 
 # Values in a step: principal components take a matrix of their products, here of 2 GB.
 _MOST_STEP_VALUES = 16_384
 
 
 class Config(Section):
-    """The whole of ``params.yaml``: one field a stage, and where they run."""
+    """The whole of ``params.yaml``; one field a stage, and where their work is done."""
 
     dataset: DatasetConfig
     explore: ExploreConfig

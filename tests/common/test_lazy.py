@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from soundloom.common.lazy import LazyMapping
+from soundloom.common.lazy import LazyMapping, later
 
 
 def test_each_is_made_when_asked_for_and_at_no_other_time() -> None:
@@ -14,12 +16,17 @@ def test_each_is_made_when_asked_for_and_at_no_other_time() -> None:
         asked.append(name)
         return len(name)
 
-    lengths = LazyMapping(["one", "three"], make)
+    lengths = LazyMapping({name: partial(make, name) for name in ("one", "three")})
     assert (len(lengths), list(lengths), "three" in list(lengths)) == (2, ["one", "three"], True)
+    ask = later(lengths, "three")
     assert asked == []
-    assert lengths["three"] == 5
+    assert lengths["three"] == ask() == 5
     assert dict(lengths) == {"one": 3, "three": 5}
-    assert asked == ["three", "one", "three"]
+    assert asked == ["three", "three", "one", "three"]
     with pytest.raises(KeyError, match="two"):
         lengths["two"]
-    assert asked == ["three", "one", "three"]
+    assert asked == ["three", "three", "one", "three"]
+
+
+def test_what_is_there_already_is_given_later_too() -> None:
+    assert later({"a": 1, "b": 2}, "b")() == 2

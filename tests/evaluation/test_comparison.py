@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -223,9 +224,8 @@ def test_recordings_are_held_a_few_at_a_time(songs: list[np.ndarray], one_ear: T
         return samples
 
     names = [str(number) for number in range(8)]
-    features = extract_features(
-        LazyMapping(names, read), RATE_HZ, one_ear, hop_seconds=3.0, threads=1
-    )
+    recordings = LazyMapping({name: partial(read, name) for name in names})
+    features = extract_features(recordings, RATE_HZ, one_ear, hop_seconds=3.0, threads=1)
     assert [recording.name for recording in features] == names
     assert most <= 4  # of two groups of two, at the change from one to the next
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,8 @@ def test_structure_is_the_mean_of_whole_minutes_of_recordings_read_once() -> Non
         read.append(name)
         return songs[name]
 
-    found = mean_structure(LazyMapping(list(songs), recording), RATE_HZ, threads=2)
+    recordings = LazyMapping({name: partial(recording, name) for name in songs})
+    found = mean_structure(recordings, RATE_HZ, threads=2)
     assert sorted(read) == sorted(songs)
     minutes = [*np.split(songs["long"][: 120 * RATE_HZ], 2), songs["minute"]]
     each = [describe_structure(one, log_mel(one, RATE_HZ), RATE_HZ) for one in minutes]

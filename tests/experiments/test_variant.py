@@ -163,6 +163,17 @@ def test_every_try_at_the_same_is_the_same_attempt(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("workspace")
+def test_where_work_is_done_makes_no_variant() -> None:
+    commit()
+    before = read_variant().description
+    change_params({"compute": {"backend": "dask"}})
+    after = read_variant().description
+    assert (after.name, after.params, after.attempt) == (before.name, before.params, before.attempt)
+    assert "track.experiment" in after.params
+    assert not after.changes
+
+
+@pytest.mark.usefixtures("workspace")
 def test_outside_git_and_without_git_it_works_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     outside = read_variant()
     assert outside.description.name == "baseline"

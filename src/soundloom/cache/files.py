@@ -11,17 +11,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import platform
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from soundloom.common.environment import environment
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import remove_leavings, written_aside
 from soundloom.common.paths import main_root
@@ -45,7 +43,7 @@ class Cache:
 
     def __init__(self, kind: str, code: Sequence[str], settings: Any = None):
         self._folder = main_root() / ".dvc" / "tmp" / "soundloom" / "cache" / kind
-        self._made_by = fingerprint(kind, _code(code), settings, _environment())
+        self._made_by = fingerprint(kind, _code(code), settings, environment())
         self._opened = time.time() - _LAG_SECONDS
         self._were_known: list[bool] = []  # of all that was asked for, by any thread
 
@@ -79,7 +77,10 @@ class Cache:
         self._were_known.append(was_known)
 
     def tally(self, things: str, made: str) -> str:
-        """``64 of 65 clips known from before, 1 encoded``; "" where nothing was known."""
+        """``64 of 65 clips known from before, 1 encoded``; "" where nothing was known.
+
+        Of this process: what workers elsewhere asked for is not counted.
+        """
         n_known, n_all = sum(self._were_known), len(self._were_known)
         text = f"{n_known} of {n_all} {things} known from before, {n_all - n_known} {made}"
         return text if n_known else ""
@@ -153,12 +154,3 @@ def _code(folders: Sequence[str]) -> list[list[str]]:
     package = Path(__file__).parents[1]
     files = [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
     return [[file.relative_to(package).as_posix(), fingerprint(file)] for file in files]
-
-
-@cache
-def _environment() -> list[Any]:
-    """What else decides how numbers are rounded: Python, C, every package, the processor."""
-    found = np.show_config(mode="dicts")
-    packages = sorted(f"{package.name} {package.version}" for package in distributions())
-    processor = [platform.machine(), found["SIMD Extensions"] if found else None]
-    return [platform.python_version(), platform.libc_ver(), processor, packages]

@@ -50,6 +50,9 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
     try:
         aside.mkdir(parents=True)
         yield aside
+        for left in aside.rglob(".*.part"):  # of workers that were killed, whose work others did
+            if _ASIDE.fullmatch(left.name):
+                left.unlink()
         # A folder cannot be renamed onto another. It is out of its place for two renames only.
         if path.exists():
             path.replace(former)

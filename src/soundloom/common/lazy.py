@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
 
 class LazyMapping(Mapping[str, Thing]):
-    """``make(name)`` for each of ``names``, anew whenever it is asked for: none is kept."""
+    """What each of ``makers`` makes, by its name, anew whenever it is asked for: none is kept."""
 
-    def __init__(self, names: Sequence[str], make: Callable[[str], Thing]):
-        self._names = dict.fromkeys(names)
-        self._make = make
+    def __init__(self, makers: Mapping[str, Callable[[], Thing]]):
+        self.makers = makers
 
     def __getitem__(self, name: str) -> Thing:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._make(name)
+        return self.makers[name]()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self.makers)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.makers)
+
+
+def later(things: Mapping[str, Thing], name: str) -> Callable[[], Thing]:
+    """What gives ``things[name]`` when called, and holds nothing else of ``things``."""
+    if isinstance(things, LazyMapping):
+        return things.makers[name]
+    thing = things[name]
+    return lambda: thing

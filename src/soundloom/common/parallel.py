@@ -1,13 +1,20 @@
-"""One function over many things, on all cores, in order, behind a progress bar."""
+"""One function over many things, in order, behind a progress bar: here, or on workers elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import joblib
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+Elsewhere = Callable[[Callable[..., Any], Sequence[Any], Sequence[Any]], Iterable[Any]]
+"""``elsewhere(function, things, arguments)`` gives ``function(thing, *arguments)`` of each."""
+
+ELSEWHERE: ContextVar[Elsewhere | None] = ContextVar("elsewhere", default=None)
+"""Where :func:`each_apart` works, if not here; see :mod:`soundloom.common.dask_workers`."""
 
 
 def each(
@@ -25,9 +32,49 @@ def each(
     many cores the machine has, so that the bytes of the results do not depend on it. ``jobs`` is by
     default the number of cores. Without ``desc`` there is no progress bar.
     """
+    return _listed(_here(function, things, arguments, jobs, prefer="threads"), things, desc, unit)
+
+
+def each_apart(
+    function: Callable[..., Any],
+    things: Sequence[Any],
+    *arguments: Any,
+    desc: str,
+    unit: str = "clip",
+    jobs: int | None = None,
+    processes: bool = False,
+    failed: Callable[[Any], bool] | None = None,
+) -> list[Any]:
+    """The same of units of work that share no memory: also on other machines, if so configured.
+
+    Whatever a unit needs is pickled with it, functions within functions too, so let it be little:
+    the name of a file, not its samples. Here it runs on threads, or in ``processes``. What has
+    ``failed`` elsewhere, as for want of a file that only this machine has, is tried again here.
+    """
+    if elsewhere := ELSEWHERE.get():
+        done = elsewhere(function, things, arguments)
+        if failed:
+            done = (
+                function(thing, *arguments) if failed(result) else result
+                for thing, result in zip(things, done, strict=True)
+            )
+    else:
+        done = _here(function, things, arguments, jobs, None if processes else "threads")
+    return _listed(done, things, desc, unit)
+
+
+def _here(
+    function: Callable[..., Any],
+    things: Sequence[Any],
+    arguments: Sequence[Any],
+    jobs: int | None,
+    prefer: str | None,
+) -> Iterator[Any]:
     jobs = max(1, min(jobs or joblib.cpu_count(), len(things)))
-    workers = joblib.Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
-    calls = (joblib.delayed(function)(thing, *arguments) for thing in things)
+    workers = joblib.Parallel(n_jobs=jobs, prefer=prefer, return_as="generator")
     with threadpool_limits(1):
-        done = workers(calls)
-        return list(tqdm(done, total=len(things), desc=desc, unit=unit, disable=desc is None))
+        yield from workers(joblib.delayed(function)(thing, *arguments) for thing in things)
+
+
+def _listed(done: Iterable[Any], things: Sequence[Any], desc: str | None, unit: str) -> list[Any]:
+    return list(tqdm(done, total=len(things), desc=desc, unit=unit, disable=desc is None))

@@ -118,6 +118,11 @@ def with_keys(document: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[s
     return changed
 
 
+def that_count(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a parsed params.yaml that outputs depend on, flattened: none of ``compute``."""
+    return flattened({key: value for key, value in document.items() if key != "compute"})
+
+
 def flattened(document: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
     """Nested groups as one: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``, for any depth."""
     flat: dict[str, Any] = {}

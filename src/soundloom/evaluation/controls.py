@@ -5,7 +5,7 @@ A table that does not put these in their right order cannot be trusted with anyt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import repeat
 
@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from soundloom.audio.levels import rms_dbfs
 from soundloom.audio.samples import limited
 from soundloom.band.mix import perform
-from soundloom.common.lazy import LazyMapping
+from soundloom.common.lazy import LazyMapping, later
 from soundloom.common.parallel import each
 from soundloom.spectral.codec import FrameCodec
 
@@ -72,8 +72,9 @@ def make_controls(
     prompts = [samples[:n_prompt] for samples in chosen]
     in_parallel = partial(each, desc="controls", jobs=jobs)
 
-    yield "resynthesised", LazyMapping(names, lambda name: resynthesised(codec, held_out[name]))
-    yield "blurred", LazyMapping(names, lambda name: blurred(codec, held_out[name]))
+    for control in (resynthesised, blurred):
+        anew = {name: partial(_made_anew, control, codec, later(held_out, name)) for name in names}
+        yield control.__name__, LazyMapping(anew)
     yield "splice", _numbered(splice(training, n_samples, rate_hz, rng) for _ in chosen)
     yield "prompt_loop", _numbered(prompt_loop(prompt, n_samples, rate_hz) for prompt in prompts)
     if with_band:
@@ -86,6 +87,14 @@ def make_controls(
 
 def _numbered(recordings: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     return {str(number): samples for number, samples in enumerate(recordings)}
+
+
+def _made_anew(
+    control: Callable[[FrameCodec, np.ndarray], np.ndarray],
+    codec: FrameCodec,
+    read: Callable[[], np.ndarray],
+) -> np.ndarray:
+    return control(codec, read())
 
 
 def resynthesised(codec: FrameCodec, samples: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from soundloom.common.errors import SoundloomError
-from soundloom.common.parallel import each
+from soundloom.common.lazy import later
+from soundloom.common.parallel import each, each_apart
 from soundloom.common.recall import Arrays, Recall, anew
 from soundloom.evaluation.config import WINDOW_SECONDS
 from soundloom.evaluation.metrics import dynamics, fine_structure, rhythm, structure, tonality
@@ -81,15 +82,16 @@ def extract_features(
         seconds = len(samples) / sample_rate_hz
         return to_arrays([RecordingFeatures("", seconds, hop_seconds, **vars(heard), **described)])
 
-    def features_of(name: str) -> RecordingFeatures | None:
-        samples = recordings[name]
+    def features_of(named: tuple[str, Callable[[], np.ndarray]]) -> RecordingFeatures | None:
+        name, samples = named[0], named[1]()
         if len(samples) < WINDOW_SECONDS * sample_rate_hz:
             return None
         made_of = (samples, sample_rate_hz, hop_seconds)
         (features,) = from_arrays(recall(made_of, lambda: hear(samples)))
         return replace(features, name=name)
 
-    found = each(features_of, list(recordings), desc="features", jobs=threads)
+    asked = [(name, later(recordings, name)) for name in recordings]
+    found = each_apart(features_of, asked, desc="features", jobs=threads)
     features = [one for one in found if one is not None]
     if not features:
         raise SoundloomError(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
+from functools import lru_cache
 from threading import Lock
 
 import numpy as np
 
 from soundloom.cache.files import Cache
 from soundloom.common.keras_setup import start_keras
-from soundloom.evaluation.config import EvaluateConfig
+from soundloom.evaluation.config import EvaluateConfig, FurtherEar
 from soundloom.evaluation.features import RecordingFeatures, extract_features
 from soundloom.evaluation.tagger import Tagger, TagResult
+
+_STARTING = Lock()
 
 
 def heard_before(config: EvaluateConfig) -> Cache:
@@ -30,7 +32,6 @@ class Listener:
 
     def __init__(self, config: EvaluateConfig, sample_rate_hz: int, known: Cache):
         self._config, self._sample_rate_hz, self._known = config, sample_rate_hz, known
-        self._starting = Lock()
 
     def __call__(
         self, recordings: Mapping[str, np.ndarray], hop_seconds: float
@@ -46,13 +47,15 @@ class Listener:
         )
 
     def _tag(self, samples: np.ndarray, sample_rate_hz: int, hop_seconds: float) -> TagResult:
-        with self._starting:
-            tagger = self._tagger
+        with _STARTING:
+            tagger = _tagger(tuple(self._config.ears), self._config.seed, self._config.threads)
         return tagger(samples, sample_rate_hz, hop_seconds)
 
-    @cached_property
-    def _tagger(self) -> Tagger:
-        start_keras(self._config.seed, self._config.threads)
-        from soundloom.evaluation.pretrained import load_tagger
 
-        return load_tagger(self._config.ears)
+@lru_cache(maxsize=1)
+def _tagger(ears: tuple[FurtherEar, ...], seed: int, threads: int) -> Tagger:
+    """The process's own: a worker elsewhere hears many recordings."""
+    start_keras(seed, threads)
+    from soundloom.evaluation.pretrained import load_tagger
+
+    return load_tagger(ears)

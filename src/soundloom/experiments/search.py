@@ -28,7 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tqdm import tqdm
 
 from soundloom.common.errors import SoundloomError, first_line, warn
-from soundloom.common.params import flattened, read_params, with_keys
+from soundloom.common.params import read_params, that_count, with_keys
 from soundloom.experiments import queue
 from soundloom.experiments.repository import ask_git, check_readable
 from soundloom.experiments.store import RunStore
@@ -288,7 +288,7 @@ def _backend(journal: Path) -> JournalFileBackend:
 def _digest(study: Study) -> str:
     """The same for searches whose trials compare."""
     assert study.search is not None
-    params = flattened(with_keys(read_params(), study.base))
+    params = that_count(with_keys(read_params(), study.base))
     others = {key: value for key, value in params.items() if key not in study.search.space}
     code = [ask_git("ls-tree", "HEAD", "src", "dvc.yaml"), ask_git("diff", "HEAD", "--", "src")]
     what = [study.title, study.search.model_dump(exclude={"trials"}), others, code]

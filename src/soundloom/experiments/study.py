@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from tqdm import tqdm
 
-from soundloom.common.params import Section, Seed, flattened, read_params, with_keys
+from soundloom.common.params import Section, Seed, read_params, that_count, with_keys
 from soundloom.config import Config
 from soundloom.experiments import queue
 from soundloom.experiments.repository import check_readable, command
@@ -170,7 +170,7 @@ def read_rows(study: Study, store: RunStore) -> list[Row]:
     """What MLflow knows of every variant of the study."""
     rows, params = [], read_params()
     for name in study.variants:
-        changed = flattened(with_keys(params, study.changes(name)))
+        changed = that_count(with_keys(params, study.changes(name)))
         run = store.find_latest({key: str(value) for key, value in changed.items()})
         rows.append(Row(name, run))
     return rows

@@ -18,7 +18,7 @@ import yaml
 
 from soundloom.common.errors import SoundloomError, warn
 from soundloom.common.io import read_json, read_rows
-from soundloom.common.params import flattened, parse_yaml, read_params
+from soundloom.common.params import flattened, parse_yaml, read_params, that_count
 from soundloom.common.paths import (
     EVALUATED_FOLDER,
     EXPLORE_FOLDER,
@@ -106,8 +106,7 @@ class Variant:
 
 def describe() -> Description:
     """Describe the variant in the working directory, the project's root, whether it ran or not."""
-    params = read_params()
-    flat = {key: str(value) for key, value in flattened(params).items()}
+    flat = {key: str(value) for key, value in that_count(read_params()).items()}
     tags, changes = _git_tags(), _changes(flat)
     name = _short(changes, flat) or _baseline(tags)
     if experiment := os.environ.get("DVC_EXP_NAME"):
@@ -195,7 +194,7 @@ def _changes(params: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     committed = ask_git("show", f"HEAD:./{PARAMS_FILE}")
     if committed is None:
         return {}
-    before = {key: str(value) for key, value in flattened(parse_yaml(committed)).items()}
+    before = {key: str(value) for key, value in that_count(parse_yaml(committed)).items()}
     return {
         key: (before[key], value)
         for key, value in params.items()

@@ -9,20 +9,20 @@ of it) are common in healthy collections and never stop it by themselves.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
-import joblib
 import numpy as np
-from tqdm import tqdm
 
 from soundloom.audio.files import Decoded, write_audio
 from soundloom.audio.samples import is_silent
 from soundloom.cache.files import Cache
 from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
+from soundloom.common.parallel import each_apart
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
 from soundloom.ingest.clips import audible_slices, beginnings, originals
 from soundloom.ingest.collection import Collection, Load, Recording
@@ -48,7 +48,7 @@ def gather(
     recordings = sorted(collection.recordings, key=lambda recording: recording.name)
     folder = folder.resolve()  # worker processes may have another working directory
     (folder / config.genre).mkdir(parents=True)
-    cut = list(_cut_all(recordings, config, folder, known))
+    cut = _cut_all(recordings, config, folder, known)
     if known:
         for outcome in cut:
             known.count(outcome.was_known)
@@ -69,23 +69,27 @@ def gather(
 
 def _cut_all(
     recordings: Sequence[Recording], config: DatasetConfig, folder: Path, known: Cache | None
-) -> Iterable[Outcome]:
+) -> list[Outcome]:
     """Cut every recording, in order, behind a progress bar."""
-    workers = joblib.Parallel(
-        n_jobs=max(1, min(joblib.cpu_count(), len(recordings))), return_as="generator"
+    return each_apart(
+        _cut_one,
+        list(enumerate(recordings)),
+        config,
+        folder,
+        known,
+        desc=config.source,
+        unit="recording",
+        processes=True,
+        failed=attrgetter("unreadable"),
     )
-    tasks = (
-        joblib.delayed(_cut_one)(recording, config, folder, f"{config.genre}/{position:06d}", known)
-        for position, recording in enumerate(recordings)
-    )
-    return tqdm(workers(tasks), total=len(recordings), desc=config.source, unit="recording")
 
 
 def _cut_one(
-    recording: Recording, config: DatasetConfig, folder: Path, prefix: str, known: Cache | None
+    numbered: tuple[int, Recording], config: DatasetConfig, folder: Path, known: Cache | None
 ) -> Outcome:
-    """Write the clips of one recording to files of ``folder`` that begin with ``prefix``."""
-    cuts = None
+    """Write the clips of one recording to ``folder``, to files that its number tells apart."""
+    position, recording = numbered
+    prefix, cuts = f"{config.genre}/{position:06d}", None
     if known and recording.made_of:
         with suppress(OSError):  # of which loading it says more
             cuts = KnownCuts(known, recording.made_of, config, folder, prefix)

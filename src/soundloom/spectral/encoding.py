@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from soundloom.common.evenly import evenly_spaced
-from soundloom.common.parallel import each
+from soundloom.common.parallel import each, each_apart
 from soundloom.common.recall import Arrays, Recall, anew
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
@@ -42,20 +42,20 @@ def fit_codec(
     recall: RecallOf = _anew,
 ) -> FrameCodec:
     """Fit the scaler on the training segments alone."""
-    training: dict[str, list[Segment]] = defaultdict(list)
+    training: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for segment in segments:
         if segment.part == "train":
-            training[segment.clip].append(segment)
-    used = [clip for clip in clips if clip.name in training]
+            training[segment.clip].append((segment.start_sample, segment.end_sample))
+    used = [(clip, training[clip.name]) for clip in clips if clip.name in training]
 
-    def level_ranges(clip: Clip) -> Arrays:
-        parts = [(part.start_sample, part.end_sample) for part in training[clip.name]]
+    def level_ranges(of_training: tuple[Clip, list[tuple[int, int]]]) -> Arrays:
+        clip, parts = of_training
         made_of = (parts, config.model_dump(), sample_rate_hz, channels)
         return recall(clip)(
             made_of, lambda: _level_ranges(read(clip), parts, config, sample_rate_hz)
         )
 
-    ranges = each(level_ranges, used, desc="level ranges")
+    ranges = each_apart(level_ranges, used, desc="level ranges")
     found = [one for some in ranges for one in some.values()]
     return FrameCodec.fit(found, config, sample_rate_hz, channels)
 
@@ -79,7 +79,7 @@ def encode_clips(
         write(clip.name, made["frames"])
         return len(made["frames"])
 
-    return sum(each(encode, clips, desc="spectrograms"))
+    return sum(each_apart(encode, clips, desc="spectrograms"))
 
 
 def measure_round_trip(

@@ -31,6 +31,10 @@ class FrameFolder:
         # Every open map holds a file descriptor, of which a process has about a thousand.
         self.read = lru_cache(maxsize=256)(self._read)
 
+    def __reduce__(self) -> tuple[type[FrameFolder], tuple[Path]]:
+        """What it has open stays in its process."""
+        return FrameFolder, (self._folder,)
+
     def write_codec(self, codec: FrameCodec) -> None:
         """Write the codec that all frames here are of."""
         write_codec(self._folder, codec)

@@ -5,15 +5,16 @@ They are given to the same functions as generated audio, by the stage ``evaluate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import call
+from pathlib import Path
 
 import numpy as np
 
 from soundloom.audio.files import read_audio
 from soundloom.common.io import folder_written_aside, write_arrays, write_json
-from soundloom.common.lazy import LazyMapping
+from soundloom.common.lazy import LazyMapping, later
 from soundloom.common.parallel import each
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
 from soundloom.corpus.config import HeldOutConfig
@@ -94,15 +95,13 @@ def main() -> None:
 
 def audio_of(segments: Sequence[Segment], manifest: Manifest) -> Mapping[str, np.ndarray]:
     """Audio of segments by their names: ``(n_samples,)``, read when asked for."""
-    clips = manifest.by_name
-    by_name = {segment.name: segment for segment in segments}
-
-    def read(name: str) -> np.ndarray:
-        segment = by_name[name]
-        samples = read_audio(RAW_FOLDER / clips[segment.clip].file, manifest.sample_rate_hz)
-        return samples[segment.start_sample : segment.end_sample]
-
-    return LazyMapping(list(by_name), read)
+    files = {name: RAW_FOLDER / clip.file for name, clip in manifest.by_name.items()}
+    return LazyMapping(
+        {
+            segment.name: partial(_read, segment, files[segment.clip], manifest.sample_rate_hz)
+            for segment in segments
+        }
+    )
 
 
 def audio_of_runs(segments: Sequence[Segment], manifest: Manifest) -> Mapping[str, np.ndarray]:
@@ -111,9 +110,15 @@ def audio_of_runs(segments: Sequence[Segment], manifest: Manifest) -> Mapping[st
     Those that together last a minute, under the names of their first segments.
     """
     audio, shortest = audio_of(segments, manifest), STRUCTURE_SECONDS * manifest.sample_rate_hz
-    runs = {run[0].name: run for run in runs_on_end(segments, manifest.by_name, round(shortest))}
+    runs = runs_on_end(segments, manifest.by_name, round(shortest))
+    return LazyMapping(
+        {run[0].name: partial(_joined, [later(audio, part.name) for part in run]) for run in runs}
+    )
 
-    def read(name: str) -> np.ndarray:
-        return np.concatenate([audio[segment.name] for segment in runs[name]])
 
-    return LazyMapping(list(runs), read)
+def _read(segment: Segment, file: Path, rate_hz: int) -> np.ndarray:
+    return read_audio(file, rate_hz)[segment.start_sample : segment.end_sample]
+
+
+def _joined(parts: Sequence[Callable[[], np.ndarray]]) -> np.ndarray:
+    return np.concatenate([read() for read in parts])

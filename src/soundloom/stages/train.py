@@ -6,6 +6,7 @@ changed since; otherwise it begins anew.
 
 from __future__ import annotations
 
+from soundloom.common.config import ComputeConfig
 from soundloom.common.errors import SoundloomError, warn
 from soundloom.common.io import folder_written_aside, write_json, write_rows
 from soundloom.common.keras_setup import start_keras
@@ -23,7 +24,7 @@ from soundloom.models.config import ModelConfig
 from soundloom.pairs.files import PairsFolder
 from soundloom.spectral.files import FrameFolder
 from soundloom.training.augment import Augment
-from soundloom.training.config import ComputeConfig, TrainConfig
+from soundloom.training.config import TrainConfig
 from soundloom.training.live import LiveReport
 from soundloom.training.progress import Progress
 

@@ -19,15 +19,6 @@ class AugmentConfig(Section):
     eq_db: Annotated[float, Field(ge=0, le=40)]
 
 
-class ComputeConfig(Section):
-    """``compute``: where it runs, not what it is; no stage depends on it."""
-
-    key = "compute"
-
-    # The networks that stand before gradient descent take batches that any of these can share.
-    devices: Literal[0, 1, 2, 4, 8] = 0
-
-
 class TrainConfig(Section):
     """``train``: gradient descent."""
 
