@@ -102,11 +102,11 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --quiet --custom-compile-command "make lock"
 lock: ## Resolve requirements.lock and requirements-scale.lock anew (needs uv)
 	$(COMPILE) --extra dev --output-file requirements.lock
-	$(COMPILE) --extra dask --extra s3 --extra s3-server --constraints requirements.lock \
+	$(COMPILE) --extra dask --extra jax --extra s3 --extra s3-server --constraints requirements.lock \
 	    $$(sed -n 's/^\([^ =]*\)==.*/--no-emit-package \1/p' requirements.lock) \
 	    --output-file requirements-scale.lock
 
-scale: $(READY) ## Add Dask, and S3 for DVC: docs/scale.md
+scale: $(READY) ## Add Dask, JAX, and S3 for DVC: docs/scale.md
 	@if command -v uv >/dev/null; \
 	    then uv pip install --quiet --python $(VENV) --no-deps --require-hashes \
 	        -r requirements-scale.lock; \

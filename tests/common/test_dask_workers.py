@@ -223,5 +223,5 @@ def test_without_dask_the_key_and_what_installs_it_are_named(
 
 
 def test_by_default_all_is_done_here() -> None:
-    assert small_params()["compute"] == {"backend": "loky", "address": ""}
+    assert small_params()["compute"] == {"backend": "loky", "address": "", "devices": 0}
     assert each_apart(abs, [-1, 2, -3], desc="work") == [1, 2, 3]

@@ -1,4 +1,4 @@
-"""The section ``compute`` of params.yaml: where work is done, which changes no output."""
+"""The section ``compute`` of params.yaml: where work is done."""
 
 from __future__ import annotations
 
