@@ -31,11 +31,9 @@ from params import REPOSITORY
 from projects import Project, wait_for
 
 CHANGES_OF_FILES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "open")
-# Of librosa, which imports most of itself, and Numba, then; of its beats Numba compiles a function
-# for three seconds in every process.
+# Of librosa, which imports most of itself, and Numba, then.
 _WHEN_FIRST_USED = (
     "librosa.core.spectrum", "librosa.feature.spectral", "librosa.filters", "librosa.onset",
-    "librosa.beat",
 )  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import librosa
 import numpy as np
 
+from soundloom.evaluation.metrics.rhythm import beat_module
+
 _RATE_HZ = 22_050
 _SECONDS = 4
 
@@ -25,7 +27,7 @@ def fill() -> None:
     librosa.zero_crossings(samples)
     envelope = librosa.onset.onset_strength(y=samples, sr=_RATE_HZ)
     librosa.onset.onset_detect(onset_envelope=envelope, sr=_RATE_HZ)
-    librosa.beat.beat_track(onset_envelope=envelope, sr=_RATE_HZ)
+    beat_module().beat_track(onset_envelope=envelope, sr=_RATE_HZ)
 
 
 if __name__ == "__main__":

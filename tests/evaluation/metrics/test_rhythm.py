@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
+from numba.np.ufunc.gufunc import GUFunc
 
 from signals import RATE_HZ, chord, clicks, noise, silence, sine
 from soundloom.band.compose import compose
 from soundloom.band.mix import perform
 from soundloom.evaluation.metrics.rhythm import (
+    beat_module,
     describe,
     onset_envelope,
     pulse_clarity,
@@ -88,3 +91,11 @@ def test_the_band_plays_in_time() -> None:
 )  # fmt: skip
 def test_tempo_agreement(found_bpm: float, agrees: bool) -> None:
     assert tempo_agrees(found_bpm, 120.0) is agrees
+
+
+def test_numba_keeps_all_that_it_compiles_for_beats() -> None:
+    plain = numba.guvectorize
+    functions = [one for one in vars(beat_module()).values() if isinstance(one, GUFunc)]
+    assert len(functions) >= 5
+    assert all(one.gufunc_builder.cache for one in functions)  # type: ignore[attr-defined]
+    assert numba.guvectorize is plain

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from dataclasses import dataclass
+from typing import Any
 
 import librosa
+import numba
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
@@ -20,6 +24,7 @@ _FEWEST_BEATS = 4
 # Rise in dB, averaged over the bands. The ripple of a held chord stays below; music peaks at 4
 # to 40, and white noise at 1.5 to 3.
 _FAINTEST_ONSET_DB = 1.0
+_IMPORTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def track_beats(envelope: np.ndarray, frames_per_second: float) -> Beats:
     bpm = librosa.feature.tempo(
         onset_envelope=envelope, sr=frames_per_second, hop_length=1, start_bpm=PRIOR_BPM
     )
-    _, frames = librosa.beat.beat_track(
+    _, frames = beat_module().beat_track(
         onset_envelope=envelope, sr=frames_per_second, hop_length=1, bpm=bpm
     )
     seconds = tuple(float(frame) / frames_per_second for frame in frames)
@@ -139,3 +144,17 @@ def tempo_agrees(found_bpm: float, true_bpm: float, tolerance: float = 0.04) -> 
         abs(found_bpm - factor * true_bpm) <= tolerance * factor * true_bpm
         for factor in (1.0, 2.0, 0.5, 3.0, 1.0 / 3.0)
     )
+
+
+def beat_module() -> Any:
+    """``librosa.beat``, imported so that Numba keeps whatever it compiles of it.
+
+    One of its functions asks for no cache: each process would compile it anew, for three seconds.
+    """
+    with _IMPORTING:
+        plain = numba.guvectorize
+        numba.guvectorize = lambda *given, **options: plain(*given, **{**options, "cache": True})
+        try:
+            return importlib.import_module("librosa.beat")
+        finally:
+            numba.guvectorize = plain
