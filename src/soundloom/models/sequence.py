@@ -216,9 +216,9 @@ class SequenceModel(FrameModel):
         state = backbone.start(features.constant)
         offsets = [backbone.start(one).offset for one in self._constants(prepared, styles)]
         norm = styles.norm(0)
-        standardised = np.zeros((n_sequences, n_steps + 1, self._config.latents.n_latents))
+        shape = (n_sequences, n_steps + 1, self._config.latents.n_latents)
+        standardised, weighted = (np.zeros(shape, np.float32) for _ in range(2))
         standardised[:, :n_known] = norm.denormalise(prepared.latents)
-        weighted = np.zeros_like(standardised, np.float32)
         step = prompt[:, 0]
         for number in progress(range(n_steps)):
             if number < n_known:
