@@ -61,6 +61,33 @@ def test_a_signal_ends_a_program_as_ctrl_c_does(how: signal.Signals) -> None:
     assert waiting.returncode == 130
 
 
+_DELETES = """
+import signal, sys, time
+from soundloom.common.errors import run_or_exit
+
+class Deleted:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+def delete():
+    Deleted()
+    time.sleep(600)
+
+run_or_exit(delete)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_an_object_is_deleted_is_not_lost(how: signal.Signals) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _DELETES, str(int(how))],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
+    assert done.returncode == 130
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_signal_that_is_ignored_stays_so() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does

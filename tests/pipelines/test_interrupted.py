@@ -55,7 +55,7 @@ def end_training(workspace: Project, how: signal.Signals) -> str:
     repro = start(workspace, "dvc", "repro", "--single-item", "train")
     wait_for(lambda: training_is_seen(workspace), 400)
     for _ in range(4):
-        # Again, as people do: Python loses what is raised while an object is being deleted.
+        # Again, as people do: a library may have taken the first for a fault of its own.
         os.killpg(repro.pid, how)
         with suppress(subprocess.TimeoutExpired):
             printed, _ = repro.communicate(timeout=90)

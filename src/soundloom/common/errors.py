@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import re
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 INTERRUPTED = 130  # the exit status: by Ctrl+C, or a signal that is handled like it
+_SOON_SECONDS = 0.05
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
 
 # What an address may hold that nobody else is to read: user and password before the host (a path,
@@ -97,6 +101,35 @@ def _end_by_signals_as_by_ctrl_c() -> None:
             signal.signal(sign, interrupt)
 
 
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Interrupt again, soon, where an interrupt came while some object was being deleted.
+
+    Python drops what is raised there, prints a traceback of it, and goes on as if nothing had been.
+    """
+    ended = threading.Event()
+    former = sys.unraisablehook
+
+    def again() -> None:
+        handled = [s for s in (signal.SIGINT, *ENDING) if callable(signal.getsignal(s))]
+        if handled and not ended.wait(_SOON_SECONDS):
+            _thread.interrupt_main(handled[0])
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            # By a thread: raised in here, it would be dropped as well.
+            threading.Thread(target=again, daemon=True).start()
+        else:
+            former(what)
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        ended.set()
+        sys.unraisablehook = former
+
+
 def run_or_exit(action: Callable[[], object]) -> None:
     """Run ``action``; its :class:`SoundloomError`, ``OSError`` and lack of memory end in one line.
 
@@ -105,7 +138,8 @@ def run_or_exit(action: Callable[[], object]) -> None:
     """
     try:
         _end_by_signals_as_by_ctrl_c()
-        action()
+        with _no_interrupt_lost():
+            action()
         if sys.stdout:  # None where there is none (`>&-`)
             sys.stdout.flush()
     except BrokenPipeError:
