@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import re
 import signal
@@ -113,7 +112,10 @@ def _no_interrupt_lost() -> Iterator[None]:
     def again() -> None:
         handled = [s for s in (signal.SIGINT, *ENDING) if callable(signal.getsignal(s))]
         if handled and not ended.wait(_SOON_SECONDS):
-            _thread.interrupt_main(handled[0])
+            if sys.platform == "win32":
+                signal.raise_signal(handled[0])
+            else:  # at the thread that handles it, so that it does not go on waiting
+                signal.pthread_kill(threading.main_thread().ident or 0, handled[0])
 
     def dropped(what: sys.UnraisableHookArgs) -> None:
         if issubclass(what.exc_type, KeyboardInterrupt):
