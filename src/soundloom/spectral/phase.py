@@ -11,6 +11,8 @@ Lim 1984 for the rounds.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import librosa
 import numpy as np
 
@@ -28,30 +30,31 @@ def tonal_phases(magnitudes: np.ndarray, n_fft: int, hop_samples: int) -> np.nda
     """
     n_bins, n_frames = magnitudes.shape
     bins = np.arange(n_bins)
-    # In float64: a peak barely above its neighbours must not seem level with them.
-    levels = np.log(magnitudes.astype(np.float64) + _TINY)
-    below, at, above = levels[:-2], levels[1:-1], levels[2:]
-    is_peak = np.zeros((n_bins, n_frames), bool)
-    is_peak[1:-1] = (at > below) & (at >= above)
-    offsets = np.zeros((n_bins, n_frames))
-    curvature = np.where(is_peak[1:-1], below - 2.0 * at + above, -1.0)
-    offsets[1:-1] = np.clip(0.5 * (below - above) / curvature, -0.5, 0.5)
+    # In float64: a peak barely above its neighbours must not seem level with them. Frames first, as
+    # they follow one another below.
+    levels = np.log(np.ascontiguousarray(magnitudes.T, np.float64) + _TINY)
+    below, at, above = levels[:, :-2], levels[:, 1:-1], levels[:, 2:]
+    frames, inner = np.nonzero((at > below) & (at >= above))
+    below, at, above = (values[frames, inner] for values in (below, at, above))
+    offsets = np.clip(0.5 * (below - above) / (below - 2.0 * at + above), -0.5, 0.5)
 
-    turn = 2.0 * np.pi * hop_samples / n_fft
-    phases = np.empty((n_bins, n_frames), np.float32)
-    phase = np.random.default_rng(_SEED).uniform(0.0, 2.0 * np.pi, bins.shape)
-    for number in range(n_frames):
-        peaks = np.flatnonzero(is_peak[:, number])
-        if len(peaks):
-            nearest = np.searchsorted((peaks[1:] + peaks[:-1] + 1) // 2, bins, side="right")
-            owners = peaks[nearest]
-            phase = phase[owners] + turn * (owners + offsets[owners, number])
+    peaks, turn = inner + 1, 2.0 * np.pi * hop_samples / n_fft
+    turns = turn * (peaks + offsets)
+    of_frames = np.searchsorted(frames, np.arange(n_frames + 1))
+    phases = np.empty((n_frames, n_bins), np.float32)
+    phase = np.random.default_rng(_SEED).uniform(0.0, 2.0 * np.pi, n_bins)
+    for number, (start, end) in enumerate(pairwise(of_frames)):
+        if end > start:
+            here = peaks[start:end]
+            borders = (here[1:] + here[:-1] + 1) // 2
+            n_owned = np.diff(borders, prepend=0, append=n_bins)
+            phase = np.repeat(phase[here] + turns[start:end], n_owned)
         else:  # silence, or one slope: every bin is a tone of its own
             phase = phase + turn * bins
         phase %= 2.0 * np.pi
-        phases[:, number] = phase
+        phases[number] = phase
     # Within a tone's main lobe, neighbouring bins of a centred window are half a turn apart.
-    return phases + np.float32(np.pi) * (bins % 2)[:, None].astype(np.float32)
+    return phases.T + np.float32(np.pi) * (bins % 2)[:, None].astype(np.float32)
 
 
 def griffin_lim(
@@ -72,7 +75,9 @@ def griffin_lim(
     def samples_of(spectrum: np.ndarray) -> np.ndarray:
         return librosa.istft(spectrum, hop_length=hop_samples, n_fft=n_fft)
 
-    spectrum = magnitudes * np.exp(1j * phases).astype(np.complex64)
+    # The order in memory that librosa gives a spectrum: of two orders, products take twice as long.
+    magnitudes = np.asfortranarray(magnitudes)
+    spectrum = magnitudes * np.asfortranarray(np.exp(1j * phases), np.complex64)
     for _ in range(n_iterations):
         again = librosa.stft(samples_of(spectrum), hop_length=hop_samples, n_fft=n_fft)
         spectrum = magnitudes * (again / (np.abs(again) + _TINY))

@@ -18,6 +18,8 @@ from soundloom.spectral.phase import griffin_lim, tonal_phases
 AMPLITUDE_FLOOR = 1e-10
 # Multiplicative updates have settled to 1 % of their final error after this many rounds.
 _NNLS_ITERATIONS = 50
+# Frames whose updates are made together: what they take stays in a core's cache.
+_NNLS_FRAMES = 128
 
 
 def analyse(samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int) -> np.ndarray:
@@ -101,8 +103,14 @@ def _bins_from_bands(bands: np.ndarray, filters: np.ndarray) -> np.ndarray:
     to_bands = csr_array(filters)
     to_bins = csr_array(filters.T)
     share = csr_array((filters / np.maximum(filters.sum(axis=0), 1e-8)).T)
-    bins = share @ bands.T + np.float32(AMPLITUDE_FLOOR)
-    numerator = to_bins @ bands.T
-    for _ in range(_NNLS_ITERATIONS):
-        bins *= numerator / np.maximum(to_bins @ (to_bands @ bins), 1e-20)
-    return bins.T
+    found = np.empty((len(bands), filters.shape[1]), np.float32)
+    for start in range(0, len(bands), _NNLS_FRAMES):
+        of_frames = slice(start, start + _NNLS_FRAMES)
+        some = np.ascontiguousarray(bands[of_frames].T)
+        bins = share @ some + np.float32(AMPLITUDE_FLOOR)
+        numerator = to_bins @ some
+        for _ in range(_NNLS_ITERATIONS):
+            factors = np.maximum(to_bins @ (to_bands @ bins), 1e-20)
+            bins *= np.divide(numerator, factors, out=factors)
+        found[of_frames] = bins.T
+    return found
