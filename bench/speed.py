@@ -26,6 +26,7 @@ from typing import Any
 
 import notebook_way  # type: ignore[import-not-found]
 import numpy as np
+import scipy.fft
 import soundfile
 
 from soundloom.audio.files import read_audio
@@ -38,10 +39,13 @@ from soundloom.common.paths import (
     GENERATOR_FOLDER,
     LISTEN_FILE,
     PAIRS_FOLDER,
+    PARAMS_FILE,
     RAW_FOLDER,
+    SPLIT_FILE,
 )
 from soundloom.config import Config
-from soundloom.corpus.files import read_manifest, read_split
+from soundloom.corpus.files import read_manifest, read_part, read_split
+from soundloom.evaluation.config import EvaluateConfig
 from soundloom.generation.continuation import continue_prompts, prompt_frames
 from soundloom.pairs.files import PairsFolder
 from soundloom.pairs.windows import index_windows
@@ -49,6 +53,7 @@ from soundloom.spectral.encoding import encode_clips, fit_codec
 from soundloom.spectral.files import FrameFolder
 
 BENCH = Path(__file__).resolve().parent
+STAGES_FOLDER = BENCH.parent / "src" / "soundloom" / "stages"
 WAYS = ("notebook", "here", "limit")
 N_CLIPS = 4
 
@@ -68,7 +73,11 @@ class Row:
 
 
 def side_by_side(work: str, unit: str, ways: Mapping[str, tuple[Way, float]], repeats: int) -> Row:
-    """Time each way in turn, ``repeats`` times; with each goes how many units it does."""
+    """Time each way in turn, ``repeats`` times; with each goes how many units it does.
+
+    One more before these warms up: imports, compilations, files into memory. With no ``repeats`` it
+    alone is timed.
+    """
     wall: dict[str, list[float]] = {name: [] for name in ways}
     processor: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats + 1):
@@ -78,9 +87,9 @@ def side_by_side(work: str, unit: str, ways: Mapping[str, tuple[Way, float]], re
             wall[name].append((time.perf_counter() - began) / units)
             processor[name].append((processor_seconds() - used) / units)
     print(f"{work}: done", file=sys.stderr)
-    # The first of each warms up: imports, compilations, files into memory.
+    first = min(1, repeats)
     medians = [
-        {name: median(times[1:]) for name, times in kind.items()} for kind in (wall, processor)
+        {name: median(times[first:]) for name, times in kind.items()} for kind in (wall, processor)
     ]
     return Row(work, unit, *medians)
 
@@ -110,7 +119,7 @@ def spectrograms(repeats: int) -> Row:
         samples, _ = soundfile.read(RAW_FOLDER / clips[0].file, dtype="float32")
         windows = np.lib.stride_tricks.sliding_window_view(samples, config.n_fft)
         window = np.hanning(config.n_fft).astype(np.float32)
-        spectra = np.fft.rfft(windows[:: config.hop_samples] * window)
+        spectra = scipy.fft.rfft(windows[:: config.hop_samples] * window)
         20 * np.log10(np.maximum(np.abs(spectra), 1e-10))
 
     ways: dict[str, tuple[Way, float]] = {
@@ -269,8 +278,8 @@ def generating(n_clips: int, repeats: int) -> Row:
     def limit() -> None:
         for _ in range(n_clips):
             for _ in range(codec.config.griffin_lim_iterations):
-                np.fft.rfft(np.fft.irfft(spectrum))
-            np.fft.irfft(spectrum)
+                scipy.fft.rfft(scipy.fft.irfft(spectrum))
+            scipy.fft.irfft(spectrum)
 
     seconds = n_clips * config.seconds
     ways: dict[str, tuple[Way, float]] = {
@@ -279,6 +288,70 @@ def generating(n_clips: int, repeats: int) -> Row:
     }
     clips = "clip" if n_clips == 1 else "clips"
     return side_by_side(f"generating, {n_clips} {clips}", "second of sound", ways, repeats)
+
+
+def starting(repeats: int) -> Row:
+    """A stage until its own work begins, beside the imports of what it is built on."""
+    stages = sorted(file.stem for file in STAGES_FOLDER.glob("[!_]*.py"))
+    begin = (
+        "import sys; from importlib import import_module as get; sys.path.insert(0, 'src');"
+        "from soundloom.config import Config; Config.load();"
+        "get('soundloom.stages.' + sys.argv[1]);"
+    )
+    listing = begin + "print(*(name for name in sys.modules if not name.startswith('soundloom')))"
+    imports = (
+        "import sys; from importlib import import_module as get; from contextlib import suppress\n"
+        "for name in sys.argv[1:]:\n with suppress(Exception): get(name)"
+    )
+
+    def python(*arguments: str) -> str:
+        command = [sys.executable, "-c", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    libraries = {stage: python(listing, stage).split() for stage in stages}
+    ways: dict[str, tuple[Way, float]] = {
+        "here": (lambda: [python(begin, stage) for stage in stages], len(stages)),
+        "limit": (lambda: [python(imports, *names) for names in libraries.values()], len(stages)),
+    }
+    return side_by_side("start", "stage", ways, repeats)
+
+
+def judging(config: EvaluateConfig) -> Row:
+    """`reference` and `evaluate`, nothing heard before; the limit: recordings read and heard.
+
+    Once, as it takes minutes: nothing is warm.
+    """
+    from soundloom.evaluation.comparison import STABILITY_HOP_SECONDS
+    from soundloom.evaluation.features import hop_for
+    from soundloom.evaluation.pretrained import load_tagger
+    from soundloom.stages.reference import audio_of
+
+    manifest, root = read_manifest(), Path.cwd()
+    rate_hz = manifest.sample_rate_hz
+    real = [audio_of(read_part(part), manifest) for part in ("train", "test")]
+    generated = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
+
+    def here() -> None:
+        with tempfile.TemporaryDirectory() as name:
+            for path in (PARAMS_FILE, RAW_FOLDER, SPLIT_FILE, FRAMES_FOLDER, GENERATED_FOLDER):
+                (Path(name) / path).parent.mkdir(parents=True, exist_ok=True)
+                (Path(name) / path).symlink_to(root / path)
+            for stage in ("reference", "evaluate"):
+                command = [sys.executable, str(root / "src/stage.py"), stage]
+                subprocess.run(command, cwd=name, check=True, capture_output=True)
+
+    def limit() -> None:
+        tagger = load_tagger(config.ears)
+        for recordings in real:
+            audio = list(recordings.values())
+            hop = hop_for([len(samples) / rate_hz for samples in audio], config.n_windows)
+            for samples in audio:
+                tagger(samples, rate_hz, hop)
+        for file in generated:
+            tagger(read_audio(file, rate_hz), rate_hz, STABILITY_HOP_SECONDS)
+
+    ways: dict[str, tuple[Way, float]] = {"here": (here, 1), "limit": (limit, 1)}
+    return side_by_side("reference, evaluate", "run", ways, 0)
 
 
 def nothing_to_do(repeats: int) -> Row:
@@ -374,6 +447,8 @@ def main() -> None:
         sampling(repeats),
         generating(1, repeats),
         generating(16, repeats),
+        judging(config.evaluate),
+        starting(repeats),
         idle,
     ]
     commit = subprocess.run(

@@ -35,14 +35,14 @@ def tonal_phases(magnitudes: np.ndarray, n_fft: int, hop_samples: int) -> np.nda
     levels = np.log(np.ascontiguousarray(magnitudes.T, np.float64) + _TINY)
     below, at, above = levels[:, :-2], levels[:, 1:-1], levels[:, 2:]
     frames, inner = np.nonzero((at > below) & (at >= above))
-    below, at, above = (values[frames, inner] for values in (below, at, above))
-    offsets = np.clip(0.5 * (below - above) / (below - 2.0 * at + above), -0.5, 0.5)
+    left, top, right = below[frames, inner], at[frames, inner], above[frames, inner]
+    offsets = np.clip(0.5 * (left - right) / (left - 2.0 * top + right), -0.5, 0.5)
 
     peaks, turn = inner + 1, 2.0 * np.pi * hop_samples / n_fft
     turns = turn * (peaks + offsets)
     of_frames = np.searchsorted(frames, np.arange(n_frames + 1))
     phases = np.empty((n_frames, n_bins), np.float32)
-    phase = np.random.default_rng(_SEED).uniform(0.0, 2.0 * np.pi, n_bins)
+    phase = np.random.default_rng(_SEED).uniform(0.0, 2.0 * np.pi, bins.shape)
     for number, (start, end) in enumerate(pairwise(of_frames)):
         if end > start:
             here = peaks[start:end]
