@@ -78,6 +78,7 @@ def test_whatever_is_imported_is_locked() -> None:
         name.partition(".")[0]
         for folder in ("src", "tests", "bench")
         for file in (REPOSITORY / folder).rglob("*.py")
+        if "# /// script" not in file.read_text(encoding="utf-8")  # those say what they need
         for name in imported(file)
     }
     packages = metadata.packages_distributions()
@@ -98,10 +99,11 @@ def test_a_served_model_requires_what_its_code_imports() -> None:
     packages = metadata.packages_distributions()
     found = {canonicalize_name(one) for name in names for one in packages[name]}
     # Markers choose one of TensorFlow's builds; MLflow comes in three packages, of which one asks
-    # for the others.
+    # for the others; libyaml lies in ruamel's folder, and is for DVC.
     builds = {"tensorflow", "tensorflow-cpu"}
+    beside = {"mlflow-skinny", "mlflow-tracing", "ruamel-yaml-clib"}
     assert found & builds
-    assert set(REQUIRED) - builds == found - builds - {"mlflow-skinny", "mlflow-tracing"}
+    assert set(REQUIRED) - builds == found - builds - beside
 
 
 def test_whatever_the_project_asks_for_is_locked() -> None:

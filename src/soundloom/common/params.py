@@ -65,9 +65,10 @@ def parse_yaml(text: str) -> Any:
     """Read YAML as DVC itself does, by the same library: YAML 1.2, where ``5e-05`` is a number.
 
     YAML 1.1, which PyYAML reads, has it as text, ``010`` as eight and ``yes`` as true. Raises
-    ``ruamel.yaml.YAMLError``, for a key that stands twice as well.
+    ``ruamel.yaml.YAMLError``, for a key that stands twice as well. DVC has libyaml parse, which
+    says less well what is wrong.
     """
-    return YAML(typ="safe").load(text)
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def read_params(path: Path = PARAMS_FILE) -> Any:
