@@ -6,7 +6,8 @@
 
 They need packages that nothing else here does, in an environment of their own: ``uv run
 bench/peers.py``, or ``pip install torch transformers diffusers`` first. Their sizes are those that
-were published, their weights random: how long a step takes does not depend on them. *MusicGen-small*
+were published, their weights random: how long a step takes does not depend on them.
+*MusicGen-small*
 (Copet et al. 2023): 24 layers of 1024, a text of a few words, with guidance, so that each step is
 computed twice, and EnCodec at 32 kHz. *audio-diffusion-256* (a U-Net on mel spectrograms of 256 by
 256, 5 s each): 50 steps of DDIM, as its authors run it; the spectrogram still has to be turned
