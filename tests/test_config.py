@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hostile_params import WRONG, documented, extremes, judge
+from packages import give_package, hide_package
 from params import REPOSITORY, small_config, small_params, write_params
 from soundloom.common.errors import SoundloomError
 from soundloom.common.params import flattened, parse_yaml, read_params
@@ -55,17 +56,33 @@ def test_a_damaged_base_is_named_before_any_work(
         config.check_files()
 
 
-def test_several_devices_ask_for_jax_before_any_work(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_devices_ask_for_jax_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
     config = small_config({"compute.devices": 2})
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    config.check_files()
+    give_package(monkeypatch, "jax")
+    config.check_packages()
     monkeypatch.delenv("KERAS_BACKEND")
     said = r"^compute\.devices is 2; with KERAS_BACKEND=tensorflow it must be 0 or 1"
     with pytest.raises(SoundloomError, match=said):
-        config.check_files()
-    small_config({"compute.devices": 1}).check_files()
+        config.check_packages()
+    small_config({"compute.devices": 1}).check_packages()
+
+
+def test_packages_that_are_not_installed_are_missed_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = small_config({"compute.backend": "dask"})
+    give_package(monkeypatch, "distributed")
+    config.check_packages()
+    hide_package(monkeypatch, "distributed")
+    missing = r"^compute\.backend is 'dask', which is not installed: .* `make scale` installs it$"
+    with pytest.raises(SoundloomError, match=missing):
+        config.check_packages()
+    small_config().check_packages()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    hide_package(monkeypatch, "jax")
+    with pytest.raises(SoundloomError, match=r"^KERAS_BACKEND is 'jax', which is not installed"):
+        small_config().check_packages()
 
 
 def test_every_key_of_the_projects_file_says_its_range() -> None:
