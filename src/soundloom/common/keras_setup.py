@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 
 from soundloom.common.errors import SoundloomError
@@ -47,11 +47,12 @@ def start_keras(seed: int, threads: int) -> None:
     """
     check_backend()
     backend = os.environ["KERAS_BACKEND"] = keras_backend()
-    if "keras" not in sys.modules:
+    is_first = "keras" not in sys.modules
+    if is_first:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
-    with _quiet_start():
+    with _quiet_start() if is_first else nullcontext():
         import keras
 
     # Weights are saved under their layers' names, which Keras numbers from here on.
