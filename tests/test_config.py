@@ -145,6 +145,24 @@ def test_frames_that_cover_span_at_least_the_samples(config: Config, n_samples: 
         ("explore.zoom_end_sample", 9000, r"zoom_end_sample is 9000; it must be more than"),
         ("explore.zoom_end_sample", 10**6, r"zoom_end_sample is 1000000; it must lie within"),
         ("generate.prompt_seconds", 7.0, r"prompt_seconds is 7\.0; .*dataset\.clip_seconds"),
+        (
+            "compute.address",
+            "10.0.0.5:8786",
+            r"address is '10\.0\.0\.5:8786'; it must be that of a scheduler, like tcp://[^^]*$",
+        ),
+        ("compute.address", "tcp://a b", r"compute\.address is 'tcp://a b'; it must be that of"),
+        ("compute.address", "tcp://ab\n", r"compute\.address is 'tcp://ab\\n'; it must be that of"),
+        ("compute.devices", True, r"compute\.devices is True; it must be a valid integer"),
+        ("compute.devices", False, r"compute\.devices is False; it must be a valid integer"),
+        ("compute.devices", 1.0, r"compute\.devices is 1\.0; it must be a valid integer"),
+        ("compute.devices", 3, r"compute\.devices is 3; it must be 0, 1, 2, 4 or 8"),
+        ("compute.devices", 2**64, r"compute\.devices is \d+; it must be 0, 1, 2, 4 or 8"),
+        (
+            "track.experiment",
+            "a\nb",
+            r"track\.experiment is 'a\\nb'; it must hold no line ends",
+        ),
+        ("generate.prompt", "a\0", r"prompt is 'a\\x00'; it must hold no null character$"),
     ],
 )
 def test_wrong_values_are_named(key: str, value: Any, message: str) -> None:
@@ -212,7 +230,7 @@ def test_values_that_are_absurd_together_are_named_together(
 @pytest.mark.parametrize("key", documented())
 def test_a_key_takes_what_its_comment_says_and_no_more(key: str) -> None:
     """Thousands more: ``bench/hostile_params.py``."""
-    for value in extremes(key):
+    for value in (*extremes(key), True, False):  # Python takes these two for 1 and 0
         judge(key, value)
     for value in random.Random(key).sample(WRONG, 3):
         judge(key, value)
