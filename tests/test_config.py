@@ -213,6 +213,10 @@ def test_wrong_values_are_named(key: str, value: Any, message: str) -> None:
             r"split\.test_fraction is 0\.15; .* 0\.90 s .*1\.00 s \(generate\.prompt_seconds",
         ),
         (
+            {"model.turns": 0, "generate.section_seconds": 16.0},
+            r"generate\.section_seconds is 16\.0; with model\.turns: 0 it must be 0: sections need",
+        ),
+        (
             {
                 "split.by": "time", "split.guard_seconds": 8.0, "dataset.clip_seconds": 30.0,
             },

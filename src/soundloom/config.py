@@ -189,6 +189,11 @@ class Config(Section):
                 f"model.backbone.crop_frames is {crop}; it must be 0 (all of a window) or at least "
                 f"four steps of model.latents.stack_frames ({4 * latents.stack_frames})"
             )
+        if self.generate.section_seconds and not self.model.turns and self.model.name != "lstm":
+            raise ValueError(
+                f"generate.section_seconds is {self.generate.section_seconds}; with model.turns: 0 "
+                "it must be 0: sections need turns"
+            )
         if self.explore.zoom_end_sample > self.dataset.min_clip_samples:
             raise ValueError(
                 f"explore.zoom_end_sample is {self.explore.zoom_end_sample}; it must lie within "

@@ -41,7 +41,9 @@ def test_before_any_training_the_base_continues_it(
     Path("models").mkdir()
     Path("models/base").symlink_to(REPOSITORY / "models" / "base")
     main(["generate", "--prompt", "riff.wav", "--seconds", "3", "--out", "new.wav"])
-    assert "no model has been trained here yet, so models/base is used: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no model has been trained here yet, so models/base is used: " in said
+    assert "generate.section_seconds is 1.0, but there will be no sections: this model has" in said
     samples, rate_hz = soundfile.read("new.wav")
     assert len(samples) == 3 * rate_hz
     assert np.sqrt(np.mean(samples**2)) > 0.01

@@ -92,6 +92,10 @@ class SequenceModel(FrameModel):
         """The turns that ``config`` asks for."""
         return Turns.fit(train, space, config.turns) if config.turns else None
 
+    @property
+    def has_turns(self) -> bool:
+        return self._turns is not None
+
     @abstractmethod
     def _steps_of(self, latents: np.ndarray) -> np.ndarray:
         """Normalised latents ``(…, n_latents)`` as the steps that are drawn, ``(…, n)``."""
