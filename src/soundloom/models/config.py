@@ -138,14 +138,14 @@ class ModelConfig(Section):
         # Of another kind of model all else is other, too.
         keys = sorted({*wanted, *given}) if self.name == base.name else ["model.name"]
         faults = [
-            f"{key} is {wanted.get(key)}; it must be {given.get(key)}"
+            f"{key} is {wanted.get(key)} and must be {given.get(key)}"
             for key in keys
             if wanted.get(key) != given.get(key)
         ]
         if faults:
             raise SoundloomError(
-                f"{', '.join(faults)}, as of {where}, where training begins (model.base: none has "
-                "it begin from nothing)"
+                f"training begins from {where} (with model.base: none, from nothing), but "
+                + "; ".join(faults)
             )
 
     @model_validator(mode="after")
