@@ -23,7 +23,7 @@ from soundloom.common.errors import SoundloomError
 from soundloom.demo.app import Tell, create_app, told
 from soundloom.spectral.files import write_codec
 
-WANTED = {"seconds": "0.5", "temperature": "1", "seed": "3", "run": ""}
+WANTED = {"seconds": "3", "temperature": "1", "seed": "3", "run": ""}
 
 
 @pytest.fixture
@@ -104,6 +104,7 @@ def test_files_are_offered_by_all_endings_that_are_read(client: Any) -> None:
     ("wanted", "reason"),
     [
         ({"temperature": "9"}, "generate.temperature is 9.0; it must be less than or equal to 2"),
+        ({"seconds": "2"}, "generate.seconds is 2.0; it must be greater than or equal to 3"),
         ({"seconds": "nan"}, "generate.seconds is nan; it must be a finite number"),
         ({"seconds": "ten"}, "seconds is 'ten'; it must be a number"),
         ({"seed": "-1"}, "generate.seed is -1; it must be greater than or equal to 0"),
