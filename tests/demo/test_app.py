@@ -110,7 +110,10 @@ def test_files_are_offered_by_all_endings_that_are_read(client: Any) -> None:
         ({"seed": "-1"}, "generate.seed is -1; it must be greater than or equal to 0"),
         ({"seed": "1.5"}, "seed is '1.5'; it must be a whole number"),
         ({"seed": 5000 * "9"}, "it must be a whole number"),
-        ({"run": "../../etc"}, "mlflow.db: no such file; `dvc repro` makes it"),
+        (
+            {"run": "../../etc"},
+            "mlflow.db: no such file: nothing has been tracked there yet; `make",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_named(
@@ -178,7 +181,8 @@ def test_held_out_prompts_are_offered_by_name(client: Any, project: Path) -> Non
 def test_a_project_without_runs_says_why(client: Any) -> None:
     answer = client.get("/runs").json
     assert answer["runs"] == {}
-    assert "mlflow.db: no such file" in answer["problem"]
+    said = "mlflow.db: no such file: nothing has been tracked there yet; `make repro` trains a mod"
+    assert said in answer["problem"]
 
 
 def test_a_fault_of_the_program_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
