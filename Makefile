@@ -85,7 +85,7 @@ bench: $(READY) ## Measure speed beside the notebook and the limit, and how ofte
 verify: $(READY) ## Rebuild the last commit twice, from fresh clones, and say what differs (an hour)
 	python bench/verify.py
 
-base: $(READY) ## Make models/base anew: 30 hours of free music, 25 GB, hours (its result is in git)
+base: $(READY) ## Make models/base anew: 31 hours of free music, 25 GB, hours (its result is in git)
 	cd base && dvc repro
 	rm -rf models/base && cp -r base/models/base models/base
 

@@ -63,6 +63,7 @@ def _run(stage: str) -> None:
     for folder in OUTPUT_FOLDERS:
         remove_leavings(folder)
     config = Config.load()
+    config.check_packages()
     if stage in ("download", "train"):  # before what takes longest
         config.check_files()
     main = importlib.import_module(f"soundloom.stages.{stage}").main

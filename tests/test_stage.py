@@ -40,6 +40,20 @@ def test_ctrl_c_while_modules_are_imported_is_one_line(
     assert done.returncode == 130
 
 
+def test_a_backend_that_is_not_there_stops_every_stage(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_params(project)
+    monkeypatch.setenv("KERAS_BACKEND", "foo")
+    for stage in ("download", "report"):
+        command = [sys.executable, str(REPOSITORY / "src/stage.py"), stage]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr.startswith("soundloom: error: KERAS_BACKEND is 'foo'; it must be ")
+        assert done.stderr.count("\n") == 1
+    assert [entry.name for entry in project.iterdir()] == ["params.yaml"]
+
+
 def test_a_prompt_that_is_not_there_stops_the_pipeline_before_any_work(project: Path) -> None:
     write_params(project, {"generate.prompt": "nope.wav"})
     command = [sys.executable, str(REPOSITORY / "src/stage.py"), "download"]

@@ -6,7 +6,6 @@ latents; a share of them is shifted in pitch.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,12 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-import yaml
 from loop import descend
+from options import Options
 from planes import PLAN_LEVELS, PLAN_STEPS, read_planes
 
 from soundloom.models import density
 from soundloom.models.conditioning.tempo import RATIOS, USUAL_BPM
-from soundloom.models.config import ModelConfig
 
 _SHIFTED_SHARE = 0.4
 _EXACT = jax.lax.Precision.HIGHEST
@@ -33,15 +31,8 @@ _SKIPPED_STEPS = 64
 
 def main() -> None:
     """Write ``density.npz`` into the folder OUT."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--params", type=Path, default=Path(__file__).parents[1] / "params.yaml")
-    parser.add_argument("--seconds", type=float, default=450.0)
-    parser.add_argument("--batch", type=int, default=128)
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    config = ModelConfig.parse(yaml.safe_load(given.params.read_text()), str(given.params))
+    given = Options.of(__doc__, seconds=450.0, batch=128)
+    config = given.config
     if sorted(config.conditioning) != ["beat_clock", "harmony_plan", "style"]:
         raise SystemExit(
             f"model.conditioning is {config.conditioning}; examples have other features"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-import yaml
 from loop import descend
+from options import Options
 from planes import FRAME_LEVELS, read_planes
 
-from soundloom.models.config import ModelConfig
 from soundloom.models.texture import texture_network, time_features
 
 _SEQUENCE_STEPS = 128
@@ -26,15 +23,8 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 def main() -> None:
     """Write ``texture.npz`` into the folder OUT."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--params", type=Path, default=Path(__file__).parents[1] / "params.yaml")
-    parser.add_argument("--seconds", type=float, default=200.0)
-    parser.add_argument("--batch", type=int, default=96)
-    given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
-    config = ModelConfig.parse(yaml.safe_load(given.params.read_text()), str(given.params))
+    given = Options.of(__doc__, seconds=200.0, batch=96)
+    config = given.config
     fitted = np.load(given.bundle / "fitted.npz")
     mean, basis, stds = (fitted[name] for name in ("mean", "basis", "stds"))
     mean, inverse = mean.reshape(-1), basis / (basis[0] @ basis[0])

@@ -8,8 +8,8 @@ as dependencies, not this module. No output depends on ``compute``.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from pydantic import model_validator
 from soundloom.common.config import ComputeConfig
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import check_sums, read_json
+from soundloom.common.keras_setup import check_backend, keras_backend
 from soundloom.common.params import Section, with_keys
 from soundloom.common.paths import BASE_FOLDER
 from soundloom.common.user_files import (
@@ -86,7 +87,7 @@ class Config(Section):
     def check_files(self) -> None:
         """Check that the user's files are there which stages will read, before they do.
 
-        And that Keras's backend can use the devices. Raises :class:`SoundloomError` naming the key.
+        Raises :class:`SoundloomError` naming the key.
         """
         folder, gtzan = Path(self.dataset.folder.path), Path(self.dataset.gtzan.path)
         prompt = Path(self.generate.prompt)
@@ -104,7 +105,19 @@ class Config(Section):
                 f"generate.prompt is {str(prompt)!r}: {why_not_here(prompt) or why}"
             )
         self.check_base()
-        backend, devices = os.environ.get("KERAS_BACKEND", "tensorflow"), self.compute.devices
+
+    def check_packages(self) -> None:
+        """Check that what ``KERAS_BACKEND`` and ``compute`` ask for is installed, and fits.
+
+        Raises :class:`SoundloomError` naming that variable or the key.
+        """
+        check_backend()
+        if self.compute.backend == "dask" and not find_spec("distributed"):
+            raise SoundloomError(
+                "compute.backend is 'dask', which is not installed: it must be 'loky', or "
+                "`make scale` installs it"
+            )
+        backend, devices = keras_backend(), self.compute.devices
         if devices > 1 and backend != "jax":
             raise SoundloomError(
                 f"compute.devices is {devices}; with KERAS_BACKEND={backend} it must be 0 or 1: "
@@ -175,6 +188,11 @@ class Config(Section):
             raise ValueError(
                 f"model.backbone.crop_frames is {crop}; it must be 0 (all of a window) or at least "
                 f"four steps of model.latents.stack_frames ({4 * latents.stack_frames})"
+            )
+        if self.generate.section_seconds and not self.model.turns and self.model.name != "lstm":
+            raise ValueError(
+                f"generate.section_seconds is {self.generate.section_seconds}; with model.turns: 0 "
+                "it must be 0: sections need turns"
             )
         if self.explore.zoom_end_sample > self.dataset.min_clip_samples:
             raise ValueError(
@@ -256,13 +274,9 @@ class Config(Section):
     @model_validator(mode="after")
     def _evaluation_has_windows(self) -> Self:
         """The stages reference and evaluate compare windows of real and of generated audio."""
-        for key, seconds in (
-            ("dataset.clip_seconds", self.dataset.clip_seconds),
-            ("generate.seconds", self.generate.seconds),
-        ):
-            if seconds < WINDOW_SECONDS:
-                raise ValueError(
-                    f"{key} is {seconds}; it must be at least {WINDOW_SECONDS} s, the length of "
-                    "the windows that evaluate.n_windows counts"
-                )
+        if self.dataset.clip_seconds < WINDOW_SECONDS:
+            raise ValueError(
+                f"dataset.clip_seconds is {self.dataset.clip_seconds}; it must be at least "
+                f"{WINDOW_SECONDS} s, the length of the windows that evaluate.n_windows counts"
+            )
         return self

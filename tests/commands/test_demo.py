@@ -44,6 +44,16 @@ def test_what_is_wrong_with_the_project_is_told_before_a_page_is_served(
     assert "params.yaml: generate.seconds is -1.0" in capsys.readouterr().err
 
 
+def test_a_backend_that_is_not_there_is_named_before_a_page_is_served(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_params(project)
+    monkeypatch.setenv("KERAS_BACKEND", "foo")
+    with pytest.raises(SystemExit):
+        main(["demo", "--port", "0"])
+    assert "error: KERAS_BACKEND is 'foo'; it must be" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_params(project)
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from params import REPOSITORY, write_params
+from params import REPOSITORY, small_config, write_params
 from recordings import music, write_recording
 from small_models import RATE_HZ, small_codec
 from soundloom.commands.main import main
+from soundloom.common.errors import SoundloomError
 from soundloom.spectral.files import write_codec
 
 
@@ -41,7 +42,9 @@ def test_before_any_training_the_base_continues_it(
     Path("models").mkdir()
     Path("models/base").symlink_to(REPOSITORY / "models" / "base")
     main(["generate", "--prompt", "riff.wav", "--seconds", "3", "--out", "new.wav"])
-    assert "no model has been trained here yet, so models/base is used: " in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no model has been trained here yet, so models/base is used: " in said
+    assert "generate.section_seconds is 1.0, but there will be no sections: this model has" in said
     samples, rate_hz = soundfile.read("new.wav")
     assert len(samples) == 3 * rate_hz
     assert np.sqrt(np.mean(samples**2)) > 0.01
@@ -179,6 +182,25 @@ def test_a_prompt_that_nothing_can_follow_is_named(
     assert error.startswith(f"soundloom: error: riff.wav: {reason}")
     assert error.count("\n") == 1
     assert not Path("new.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seconds", 2.9), ("--seconds", 3600.5), ("--prompt-seconds", 0.0),
+        ("--prompt-seconds", 61.0), ("--temperature", -0.1), ("--temperature", 2.1), ("--seed", -1),
+        ("--sample-rate-hz", 7999), ("--sample-rate-hz", 192_001),
+    ],
+)  # fmt: skip
+def test_options_have_the_limits_of_params_yaml_and_are_refused_in_its_words(
+    fails: Callable[..., str], option: str, value: float
+) -> None:
+    key = f"generate.{option.removeprefix('--').replace('-', '_')}"
+    with pytest.raises(SoundloomError) as of_file:
+        small_config({key: value})
+    said = str(of_file.value).removeprefix("tests/params.yaml: ")
+    assert said.startswith(f"{key} is {value}; it must be ")
+    assert fails("new.wav", option, str(value)) == f"soundloom: error: options: {said}\n"
 
 
 def test_what_is_noted_of_a_prompt_is_printed(fails: Callable[[str], str]) -> None:

@@ -212,16 +212,6 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_or_strange_ones_is_name
             worker.wait()
 
 
-def test_without_dask_the_key_and_what_installs_it_are_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hidden: Any = None  # what Python then takes for a package that is not there
-    monkeypatch.setitem(sys.modules, "distributed", hidden)
-    missing = r"^compute\.backend is 'dask', which is not installed: .* `make scale` installs it$"
-    with on_workers(at(""), 1), pytest.raises(SoundloomError, match=missing):
-        each_apart(abs, [1], desc="work")
-
-
 def test_by_default_all_is_done_here() -> None:
     assert small_params()["compute"] == {"backend": "loky", "address": "", "devices": 0}
     assert each_apart(abs, [-1, 2, -3], desc="work") == [1, 2, 3]

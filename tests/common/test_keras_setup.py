@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from params import REPOSITORY
+from soundloom.common.keras_setup import keras_backend
 
 SOURCE = REPOSITORY / "src"
 START = """
 import os, sys
+from soundloom.common import keras_setup
 from soundloom.common.keras_setup import start_keras
 assert "keras" not in sys.modules
 start_keras(seed=5, threads=3)
+keras_setup._quiet_start = None  # what other threads print must not go where that has it go
 import keras
 first = keras.random.normal((4,)).numpy().tolist()
 start_keras(seed=5, threads=3)
@@ -28,14 +31,53 @@ print(os.environ["TF_NUM_INTRAOP_THREADS"], os.environ["TF_NUM_INTEROP_THREADS"]
 """
 
 
-def run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, cwd: Path | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     unset = ("KERAS_BACKEND", "SOUNDLOOM_DEBUG", "TF_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
     return subprocess.run(
         [sys.executable, *command],
-        env={**kept, "PYTHONPATH": str(SOURCE)},
+        env={**kept, "PYTHONPATH": str(SOURCE), **variables},
         cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
+
+
+# What no one should have to read is Keras's own traceback, which comes once it is imported.
+ABSENT = """
+import sys
+from soundloom.common.errors import SoundloomError
+from soundloom.common.keras_setup import start_keras
+sys.modules["jax"] = None
+try:
+    start_keras(seed=5, threads=3)
+except SoundloomError as error:
+    print(error, "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("foo", "'foo'; it must be 'tensorflow' or 'jax' (`make scale` installs JAX)"),
+        ("torch", "'torch'; it must be 'tensorflow' or 'jax' (`make scale` installs JAX)"),
+        ("../up", "'../up'; it must be 'tensorflow' or 'jax' (`make scale` installs JAX)"),
+        ("jax", "'jax', which is not installed; it must be 'tensorflow' or 'jax' "
+        "(`make scale` installs JAX)"),
+    ],
+)  # fmt: skip
+def test_a_backend_that_cannot_be_had_is_named_before_keras_is_imported(
+    backend: str, said: str
+) -> None:
+    done = run("-c", ABSENT, KERAS_BACKEND=backend)
+    assert done.stdout == f"KERAS_BACKEND is {said} False\n"
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert keras_backend() == "tensorflow"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert keras_backend() == "jax"
 
 
 @pytest.mark.slow

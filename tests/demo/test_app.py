@@ -23,7 +23,7 @@ from soundloom.common.errors import SoundloomError
 from soundloom.demo.app import Tell, create_app, told
 from soundloom.spectral.files import write_codec
 
-WANTED = {"seconds": "0.5", "temperature": "1", "seed": "3", "run": ""}
+WANTED = {"seconds": "3", "temperature": "1", "seed": "3", "run": ""}
 
 
 @pytest.fixture
@@ -104,12 +104,16 @@ def test_files_are_offered_by_all_endings_that_are_read(client: Any) -> None:
     ("wanted", "reason"),
     [
         ({"temperature": "9"}, "generate.temperature is 9.0; it must be less than or equal to 2"),
+        ({"seconds": "2"}, "generate.seconds is 2.0; it must be greater than or equal to 3"),
         ({"seconds": "nan"}, "generate.seconds is nan; it must be a finite number"),
         ({"seconds": "ten"}, "seconds is 'ten'; it must be a number"),
         ({"seed": "-1"}, "generate.seed is -1; it must be greater than or equal to 0"),
         ({"seed": "1.5"}, "seed is '1.5'; it must be a whole number"),
         ({"seed": 5000 * "9"}, "it must be a whole number"),
-        ({"run": "../../etc"}, "mlflow.db: no such file; `dvc repro` makes it"),
+        (
+            {"run": "../../etc"},
+            "mlflow.db: no such file: nothing has been tracked there yet; `make",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_named(
@@ -177,7 +181,8 @@ def test_held_out_prompts_are_offered_by_name(client: Any, project: Path) -> Non
 def test_a_project_without_runs_says_why(client: Any) -> None:
     answer = client.get("/runs").json
     assert answer["runs"] == {}
-    assert "mlflow.db: no such file" in answer["problem"]
+    said = "mlflow.db: no such file: nothing has been tracked there yet; `make repro` trains a mod"
+    assert said in answer["problem"]
 
 
 def test_a_fault_of_the_program_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,7 +100,7 @@ def page(driver: Any, url: str) -> Iterator[Any]:
         new MutationObserver(() => steps.push(step.textContent)).observe(step, {childList: true});
         """
     )
-    fill(driver, "seconds", "1")
+    fill(driver, "seconds", "3")
     wait_for(lambda: f"{url}runs" in fetched(driver))  # after the takes that there are
     yield driver
     assert driver.get_log("browser") == []
@@ -175,22 +175,22 @@ def test_takes_are_what_generate_writes_side_by_side_until_removed(page: Any, fo
     fill(page, "seed", "3")
     first = take(page)
     assert first.find_element("css selector", "h2").text == "Take 1: riff.wav"
-    assert "1 s · temperature 1 · seed 3" in first.text
+    assert "3 s · temperature 1 · seed 3" in first.text
     notes = first.find_element("css selector", ".notes").text
     assert notes == "its other channels are empty: only channel 1 of 2 is used"
-    assert seconds(page, first) == pytest.approx([1.0, 1.0, 1.97], abs=0.01)
+    assert seconds(page, first) == pytest.approx([1.0, 3.0, 3.97], abs=0.01)
     steps = page.execute_script("return steps")
     assert any(step.startswith("composing: ") for step in steps)
     assert steps[-1] == "making it sound, drawing"
 
-    asked = ["generate", "--prompt", "riff.wav", "--seconds", "1", "--seed", "3"]
+    asked = ["generate", "--prompt", "riff.wav", "--seconds", "3", "--seed", "3"]
     main([*asked, "--out", "new.wav"])
     main([*asked, "--out", "joined.flac", "--joined"])
     assert download(first, "continuation", ".wav") == Path("new.wav").read_bytes()
     assert download(first, "joined", ".flac") == Path("joined.flac").read_bytes()
     for ending in (".wav", ".flac", ".mp3", ".ogg"):
         samples, rate_hz = soundfile.read(io.BytesIO(download(first, "joined", ending)))
-        assert len(samples) / rate_hz == pytest.approx(1.97, abs=0.06)
+        assert len(samples) / rate_hz == pytest.approx(3.97, abs=0.06)
     (link,) = first.find_elements("css selector", ".joined a[href$='.mp3']")
     assert link.get_attribute("download") == "riff-seed3-joined.mp3"
 
@@ -198,7 +198,7 @@ def test_takes_are_what_generate_writes_side_by_side_until_removed(page: Any, fo
     option = f"//option[normalize-space()='{RUN}']"
     wait_for(lambda: page.find_elements("xpath", option))[0].click()
     second = take(page)
-    assert f"{RUN} · 1 s · temperature 1 · seed 4" in second.text
+    assert f"{RUN} · 3 s · temperature 1 · seed 4" in second.text
     assert second.rect["y"] == first.rect["y"]
     assert second.rect["x"] < first.rect["x"]
     sounds = {download(one, "continuation", ".wav") for one in (first, second)}
@@ -242,7 +242,7 @@ def test_what_is_recorded_is_continued(page: Any) -> None:
     wait_for(lambda: text(page, "#chosen-name") == "recording.wav")
     made = take(page)
     assert "recording.wav" in made.text
-    assert seconds(page, made)[1] == pytest.approx(1.0, abs=0.01)
+    assert seconds(page, made)[1] == pytest.approx(3.0, abs=0.01)
 
 
 DROP = """

@@ -288,7 +288,7 @@ def test_who_reads_creates_nothing(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
     (tmp_path / "empty.db").touch()
     with pytest.raises(
-        SoundloomError, match=r"\.db.*: (no such file; `dvc repro` makes it|.*none)$"
+        SoundloomError, match=r"\.db.*: (no such file: .*; `make repro` trains a model .*|.*none)$"
     ):
         RunStore(tmp_path, "soundloom", create=False)
     assert {path.name for path in tmp_path.iterdir()} == {".dvc", "empty.db"}

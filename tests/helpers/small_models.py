@@ -48,6 +48,8 @@ def model_config(name: str, **changes: Any) -> ModelConfig:
         "model.density.components": 2,
         "model.density.hidden_units": 48,
         "model.density.dropout": 0.0,
+        # Of a model that learns no turns either.
+        "generate.section_seconds": 0.0,
         # The frames are few, and so are the bins of the spectrogram they are of.
         "spectrogram.n_mels": N_BINS,
         **{f"model.{key.replace('__', '.')}": value for key, value in changes.items()},

@@ -68,9 +68,9 @@ def test_latents_go_where_the_new_recordings_have_been(base: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "key", "value", "match"),
     [
-        ("backbone", "units", 25, r"^model\.backbone\.units is 25; it must be 24, as of .*base"),
-        ("latents", "n_latents", 3, r"^model\.latents\.n_latents is 3; it must be \d+, as of"),
-        ("density", "together", 2, r"^model\.density\.together is 2; it must be 4, as of"),
+        ("backbone", "units", 25, r"base \(.*, but model\.backbone\.units is 25 and must be 24$"),
+        ("latents", "n_latents", 3, r", but model\.latents\.n_latents is 3 and must be \d+$"),
+        ("density", "together", 2, r", but model\.density\.together is 2 and must be 4$"),
     ],
 )
 def test_another_architecture_is_refused_by_its_key(
@@ -83,11 +83,15 @@ def test_another_architecture_is_refused_by_its_key(
 
 def test_all_that_differs_is_named_and_of_another_kind_of_model_only_that(base: Path) -> None:
     backbone = CONFIG.backbone.model_copy(update={"units": 25, "layers": 1})
-    layers = r"^model\.backbone\.layers is 1; it must be 2"
-    units = r"model\.backbone\.units is 25; it must be 24"
-    with pytest.raises(SoundloomError, match=rf"{layers}, {units}, as of"):
-        begun(base, CONFIG.model_copy(update={"backbone": backbone}))
-    with pytest.raises(SoundloomError, match=r"^model\.name is lstm; it must be density, as of"):
+    kinds = ["style", "beat_clock"]
+    changed = CONFIG.model_copy(update={"backbone": backbone, "conditioning": kinds})
+    layers = r"model\.backbone\.layers is 1 and must be 2"
+    units = r"model\.backbone\.units is 25 and must be 24"
+    kinds_said = r"model\.conditioning is \['beat_clock', 'style'\] and must be \[.*'style'\]"
+    said = rf"^training begins from .*, but {layers}; {units}; {kinds_said}$"
+    with pytest.raises(SoundloomError, match=said):
+        begun(base, changed)
+    with pytest.raises(SoundloomError, match=r", but model\.name is lstm and must be density$"):
         begun(base, CONFIG.model_copy(update={"name": "lstm"}))
 
 
@@ -96,7 +100,9 @@ def test_frames_of_another_kind_are_refused(base: Path) -> None:
     config = small_config({f"spectrogram.{key}": value for key, value in known.items()})
     ranges = [FrameCodec.level_range(music(8, RATE_HZ), config.spectrogram, RATE_HZ)]
     codec = FrameCodec.fit(ranges, config.spectrogram, RATE_HZ)
-    with pytest.raises(SoundloomError, match=r"^spectrogram\.range_db is 60\.0; it must be 80\.0"):
+    with pytest.raises(
+        SoundloomError, match=r", but spectrogram\.range_db is 60\.0 and must be 80\.0$"
+    ):
         begun(base, CONFIG, codec)
 
 

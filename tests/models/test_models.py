@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ from small_models import (
     batches,
     built,
     frames,
+    model_config,
     sample,
     small_codec,
     train_config,
@@ -224,6 +226,31 @@ def test_saving_and_loading(fitted: Fitted, tmp_path: Path) -> None:
     loaded, codec = load_generator(tmp_path / "a")
     np.testing.assert_array_equal(sample(loaded, 0, 1), sample(model, 0, 1))
     assert codec.to_json() == small_codec().to_json()
+
+
+@pytest.mark.parametrize("name", ["density", "tokens"])
+def test_a_folder_that_an_older_version_wrote_is_what_it_was(tmp_path: Path, name: str) -> None:
+    """One from before there were a base, turns, textures and latents that are drawn together."""
+    config = model_config(name, turns=0, density__singly=5, density__together=1)
+    model = built(config)
+    from soundloom.models.files import load_generator, save_generator
+
+    save_generator(tmp_path, model, small_codec(), config)
+    document = json.loads((tmp_path / MODEL).read_text())
+    for key in ("base", "turns", "texture"):
+        del document["config"][key]
+    for key in ("singly", "together"):
+        del document["config"]["density"][key]
+    (tmp_path / MODEL).write_text(json.dumps(document))
+    write_sums_anew(tmp_path)
+    loaded, _ = load_generator(tmp_path)
+    np.testing.assert_array_equal(sample(loaded, 0, 1), sample(model, 0, 1))
+    # No version had the one of these without the other.
+    document["config"]["density"]["together"] = 1
+    (tmp_path / MODEL).write_text(json.dumps(document))
+    write_sums_anew(tmp_path)
+    with pytest.raises(SoundloomError, match=r"model\.json: model\.density\.singly is missing$"):
+        load_generator(tmp_path)
 
 
 def test_training_twice_gives_the_same_bytes(fitted: Fitted, tmp_path: Path) -> None:

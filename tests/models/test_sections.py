@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from small_models import N_BINS, N_LATENTS, batches, built, frames, model_config
+from soundloom.models.conditioning import base
+from soundloom.models.conditioning.tempo import Tempo
 from soundloom.models.instance_norm import statistics_of
 from soundloom.models.sections import Styles, Turns, section_steps
 
@@ -117,6 +120,43 @@ def test_a_continuation_goes_to_another_section_and_back(name: str) -> None:
     assert plain.mean() == pytest.approx(0.3, abs=0.03)
     levels = [turning[at * length : (at + 1) * length].mean() for at in range(4)]
     assert levels == pytest.approx([0.3, 0.4, 0.3, 0.4], abs=0.035)
+
+
+@pytest.mark.slow
+def test_what_is_the_same_in_every_style_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is constant is, in each style, what all features of that style would say."""
+    model = built(model_config("density"))
+    from soundloom.models.conditioning.harmony_plan import HarmonyPlan
+
+    found: dict[str, int] = {}
+
+    def count(owner: Any, name: str) -> None:
+        plain = getattr(owner, name)
+
+        def counted(*given: Any, **options: Any) -> Any:
+            found[name] = found.get(name, 0) + 1
+            return plain(*given, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    prompt = frames()[None, :200]
+    prepared = model._prepared(prompt, 300)
+    styles = model._styles(prepared.sequences, 1.0, [np.random.default_rng(0)])
+    assert styles.statistics.shape[1] == 3
+    expected = [
+        model._prepared(prompt, 300).features.constant,
+        *(
+            model._conditioning.features(replace(prepared.sequences, statistics=one)).constant
+            for one in np.moveaxis(styles.statistics, 1, 0)[1:]
+        ),
+    ]
+    count(Tempo, "found_in")
+    count(base, "find_bar_lags")
+    count(HarmonyPlan, "components")
+    prepared = model._prepared(prompt, 300)
+    for one, other in zip(model._constants(prepared, styles), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert found == {"found_in": 1, "find_bar_lags": 1, "components": 1}
 
 
 @pytest.mark.slow

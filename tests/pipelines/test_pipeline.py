@@ -136,9 +136,9 @@ COMMANDS = """
 import sys
 from soundloom.commands.main import main
 surround, run_id = sys.argv[1:]
-any_recording = ["generate", "--prompt", surround, "--prompt-seconds", "1", "--seconds", "2.5"]
+any_recording = ["generate", "--prompt", surround, "--prompt-seconds", "1", "--seconds", "3.5"]
 any_recording += ["--sample-rate-hz", "32000", "--seed", "5"]
-held_out = ["generate", "--prompt", "{prompt}", "--seconds", "2", "--seed", "5"]
+held_out = ["generate", "--prompt", "{prompt}", "--seconds", "3", "--seed", "5"]
 main([*any_recording, "--out", "new/alone.wav"])
 main([*any_recording, "--joined", "--out", "new/joined.flac"])
 main(["promote", run_id])
@@ -161,13 +161,13 @@ def commanded(first_build: Project, odd_recordings: Path) -> Iterator[tuple[str,
 
 def test_the_command_continues_any_recording(commanded: tuple[str, Path]) -> None:
     printed, new = commanded
-    assert "new/alone.wav: 2.50 s" in printed
+    assert "new/alone.wav: 3.50 s" in printed
     info = soundfile.info(new / "alone.wav")
-    assert (info.frames, info.samplerate, info.channels) == (80_000, 32_000, 1)
+    assert (info.frames, info.samplerate, info.channels) == (112_000, 32_000, 1)
     # The second is the same, but for the prompt before it and where the two are blended.
     alone, _ = soundfile.read(new / "alone.wav")
     joined, _ = soundfile.read(new / "joined.flac")
-    assert len(joined) / 32_000 == pytest.approx(3.47, abs=0.01)
+    assert len(joined) / 32_000 == pytest.approx(4.47, abs=0.01)
     np.testing.assert_allclose(joined[-48_000:], alone[-48_000:], atol=2**-15)  # as rounded
 
 
@@ -182,11 +182,11 @@ def test_the_champion_is_served_and_generates_as_the_run_itself_does(
 
     audio = base64.b64encode((built.folder / PROMPT).read_bytes()).decode()
     with model_served(built, CHAMPION) as ask:
-        answer = ask({"seconds": 2.0, "seed": 5}, audio)
+        answer = ask({"seconds": 3.0, "seed": 5}, audio)
         assert base64.b64decode(answer["predictions"][0]["wav"]) == own
         refused = ask({"seconds": -1.0}, audio)
         assert refused["message"].endswith(
-            "params: generate.seconds is -1.0; it must be greater than or equal to 0.1"
+            "params: generate.seconds is -1.0; it must be greater than or equal to 3"
         )
         refused = ask({}, base64.b64encode(b"no audio").decode())
         assert "prompt: cannot be read as audio" in refused["message"]

@@ -41,10 +41,10 @@ def test_the_model_and_what_it_has_heard(tmp_path: Path, monkeypatch: pytest.Mon
     save_generator(pipeline / GENERATOR_FOLDER, model, small_codec(), config)
     write_params(pipeline)
     monkeypatch.chdir(pipeline)
-    minute = 60 * RATE_HZ
+    length = 30 * 60 * RATE_HZ
     names = ["band-music/one.ogg", "band-music/two.ogg", "other-music/one.ogg"]
     clips = [
-        Clip(f"music/{number}.wav", name, 0, minute, None, licence, "")
+        Clip(f"music/{number}.wav", name, 0, length, None, licence, "")
         for number, (name, licence) in enumerate(
             zip(names, ["GPL-2+", "GPL-2+", None], strict=True)
         )
@@ -53,7 +53,8 @@ def test_the_model_and_what_it_has_heard(tmp_path: Path, monkeypatch: pytest.Mon
     write_text(RAW_FOLDER / "licences" / "band-music.txt", "may be copied")
     parts: tuple[Part, ...] = ("train", "train", "validation")
     write_split(
-        SPLIT_FILE, [Segment(c.name, 0, minute, part) for c, part in zip(clips, parts, strict=True)]
+        SPLIT_FILE,
+        [Segment(c.name, 0, length, part) for c, part in zip(clips, parts, strict=True)],
     )
 
     pack.main()
@@ -71,7 +72,10 @@ def test_the_model_and_what_it_has_heard(tmp_path: Path, monkeypatch: pytest.Mon
     assert after < 0.75 * before
     table = (packed / "README.md").read_text(encoding="utf-8")
     assert (
-        "| band-music | 2 | 2.0 | GPL-2+ |\n| other-music (validation) | 1 | 1.0 | unknown |"
+        "on the music of these packages, 1.0 hours; those marked as\nvalidation, 0.5 hours" in table
+    )
+    assert (
+        "| band-music | 2 | 60.0 | GPL-2+ |\n| other-music (validation) | 1 | 30.0 | unknown |"
         in table
     )
     assert (packed / "licences" / "band-music.txt").read_text(encoding="utf-8") == "may be copied"

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from soundloom.common.environment import environment
+from soundloom.common.environment import code_fingerprint, environment
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import remove_leavings, written_aside
 from soundloom.common.paths import main_root
@@ -43,7 +43,7 @@ class Cache:
 
     def __init__(self, kind: str, code: Sequence[str], settings: Any = None):
         self._folder = main_root() / ".dvc" / "tmp" / "soundloom" / "cache" / kind
-        self._made_by = fingerprint(kind, _code(code), settings, environment())
+        self._made_by = fingerprint(kind, code_fingerprint(code), settings, environment())
         self._opened = time.time() - _LAG_SECONDS
         self._were_known: list[bool] = []  # of all that was asked for, by any thread
 
@@ -147,10 +147,3 @@ def _checksum(key: str, content: memoryview) -> bytes:
     digest = hashlib.sha256(key.encode())
     digest.update(content)
     return digest.digest()
-
-
-def _code(folders: Sequence[str]) -> list[list[str]]:
-    """Every module of folders of this package, with the fingerprint of what it says."""
-    package = Path(__file__).parents[1]
-    files = [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
-    return [[file.relative_to(package).as_posix(), fingerprint(file)] for file in files]

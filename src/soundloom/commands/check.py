@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "check params.yaml and the files it names, and say what follows from it"
+HELP = "check params.yaml, the files and packages it asks for, and say what follows from it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +16,7 @@ def run(_: argparse.Namespace) -> None:
     from soundloom.config import Config
 
     config = Config.load()
+    config.check_packages()
     config.check_files()
     rate_hz = config.dataset.sample_rate_hz
     frames_per_second = config.spectrogram.frames_per_second(rate_hz)

@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Serve the page until interrupted; takes that were not downloaded are gone then.
 
-    Raises :class:`SoundloomError` for a params.yaml that is wrong and a port that is taken.
+    Raises :class:`SoundloomError` for a params.yaml that is wrong, a backend of Keras that is not
+    there and a port that is taken.
     """
     import logging
     import tempfile
@@ -28,11 +29,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     from soundloom.commands.ui import free_port
     from soundloom.common.errors import warn
+    from soundloom.common.keras_setup import check_backend
     from soundloom.demo.app import create_app
     from soundloom.generation.config import GenerateConfig
     from soundloom.generation.files import why_not_own
 
     GenerateConfig.load()
+    check_backend()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request
     port = free_port("127.0.0.1", arguments.port)
     with (

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from soundloom.common.config import ComputeConfig
 from soundloom.common.environment import code_fingerprint, environment
 from soundloom.common.errors import SoundloomError, first_line
+from soundloom.common.keras_setup import keras_backend
 from soundloom.common.parallel import ELSEWHERE
 from soundloom.common.threads import one_thread_for_linear_algebra
 
@@ -45,8 +46,8 @@ def on_workers(config: ComputeConfig, keras_threads: int) -> Iterator[None]:
     """Within it, :func:`~soundloom.common.parallel.each_apart` works on Dask's workers.
 
     ``keras_threads`` is what a stage starts Keras with, if it does. Work raises
-    :class:`SoundloomError` naming the key where Dask is not installed, nothing answers, workers are
-    lost, or one is not as this process.
+    :class:`SoundloomError` naming the key where nothing answers, workers are lost, or one is not as
+    this process.
     """
     workers = _Workers(config.address, keras_threads)
     token = ELSEWHERE.set(workers)
@@ -94,13 +95,7 @@ class _Workers:
 
     @cached_property
     def _client(self) -> Any:
-        try:
-            distributed = import_module("distributed")
-        except ImportError:
-            raise SoundloomError(
-                "compute.backend is 'dask', which is not installed: it must be 'loky', or "
-                "`make scale` installs it"
-            ) from None
+        distributed = import_module("distributed")
         if not self._address:
             # Of one thread each, as a process does one unit at a time.
             return distributed.Client(
@@ -167,7 +162,7 @@ def footing() -> dict[str, str]:
     """What decides which bytes come of work in this process, each by its digest."""
     found = {
         "code": _CODE,
-        "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "KERAS_BACKEND": keras_backend(),
         **environment(),
     }
     return {name: sha256(repr(value).encode()).hexdigest()[:16] for name, value in found.items()}

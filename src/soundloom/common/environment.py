@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -24,10 +25,13 @@ def environment() -> dict[str, Any]:
     }
 
 
-def code_fingerprint() -> str:
-    """SHA-256, in hex, of all code of this package, as it lies in its files now."""
+def code_fingerprint(folders: Iterable[str] = (".",)) -> str:
+    """SHA-256, in hex, of the code in folders of this package, by default all, as it lies now.
+
+    In whatever order they are named, and how often; modules count by their places, too.
+    """
     digest, package = hashlib.sha256(), Path(__file__).parents[1]
-    for file in sorted(package.rglob("*.py")):
+    for file in sorted({file for folder in folders for file in (package / folder).rglob("*.py")}):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(package).as_posix()} {len(content)} ".encode() + content)
     return digest.hexdigest()

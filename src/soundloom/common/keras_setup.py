@@ -10,20 +10,49 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
+
+from soundloom.common.errors import SoundloomError
+
+_BACKENDS = ("tensorflow", "jax")
+
+
+def keras_backend() -> str:
+    """The backend that ``KERAS_BACKEND`` names, whether there is one or not; or tensorflow."""
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
+def check_backend() -> None:
+    """Check that Keras can start, as far as can be told at no cost.
+
+    Raises :class:`SoundloomError` where :func:`keras_backend` is none that models run on, or is not
+    installed.
+    """
+    backend = keras_backend()
+    if backend in _BACKENDS and find_spec(backend):
+        return
+    absent = ", which is not installed" if backend in _BACKENDS else ""
+    raise SoundloomError(
+        f"KERAS_BACKEND is {backend!r}{absent}; it must be {' or '.join(map(repr, _BACKENDS))} "
+        "(`make scale` installs JAX)"
+    )
 
 
 def start_keras(seed: int, threads: int) -> None:
     """Choose the backend (``KERAS_BACKEND``, by default tensorflow), fix threads, seed everything.
 
-    Call it before anything imports Keras: backend and threads cannot be changed afterwards.
+    Call it before anything imports Keras: backend and threads cannot be changed afterwards. Raises
+    :class:`SoundloomError` as :func:`check_backend` does.
     """
-    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if "keras" not in sys.modules:
+    check_backend()
+    backend = os.environ["KERAS_BACKEND"] = keras_backend()
+    is_first = "keras" not in sys.modules
+    if is_first:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
-    with _quiet_start():
+    with _quiet_start() if is_first else nullcontext():
         import keras
 
     # Weights are saved under their layers' names, which Keras numbers from here on.

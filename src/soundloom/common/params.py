@@ -10,21 +10,36 @@ from __future__ import annotations
 import copy
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 
 from soundloom.common.errors import SoundloomError, first_line
 from soundloom.common.paths import PARAMS_FILE
 
+
+def only(holds: Callable[[Any], object], wanted: str) -> AfterValidator:
+    """A check of a field: a value for which ``holds`` is false is refused; it "must ``wanted``"."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise PydanticCustomError("not_allowed", "it must {wanted}", {"wanted": wanted})
+        return value
+
+    return AfterValidator(check)
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Threads = Annotated[int, Field(ge=1, le=256)]
 SampleRate = Annotated[int, Field(ge=8000, le=96_000)]
 # What a file or folder can be called on any system; "" where a key says so.
-PathText = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]*$")]
+PathText = Annotated[
+    str, Field(max_length=4096), only(lambda text: "\0" not in text, "hold no null character")
+]
 
 # Values stand in errors, where nobody reads all of a long one.
 _SHORTENED = reprlib.Repr()

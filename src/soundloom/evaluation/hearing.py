@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from threading import Lock
@@ -10,7 +9,7 @@ from threading import Lock
 import numpy as np
 
 from soundloom.cache.files import Cache
-from soundloom.common.keras_setup import start_keras
+from soundloom.common.keras_setup import keras_backend, start_keras
 from soundloom.evaluation.config import EvaluateConfig, FurtherEar
 from soundloom.evaluation.features import RecordingFeatures, extract_features
 from soundloom.evaluation.tagger import Tagger, TagResult
@@ -20,7 +19,7 @@ _STARTING = Lock()
 
 def heard_before(config: EvaluateConfig) -> Cache:
     """What is known of audio by the same ears, heard by the same code on as many threads."""
-    settings = [config.ears, config.threads, os.environ.get("KERAS_BACKEND")]
+    settings = [config.ears, config.threads, keras_backend()]
     return Cache("features", ("audio", "common", "evaluation"), settings)
 
 

@@ -442,7 +442,10 @@ def _check_database(path: Path, shown: str, create: bool) -> None:
     Refuses, too, a database of something else, which MLflow would add its tables to.
     """
     if not create and not path.exists():
-        raise SoundloomError(f"{shown}: no such file; `dvc repro` makes it")
+        raise SoundloomError(
+            f"{shown}: no such file: nothing has been tracked there yet; `make repro` trains a "
+            "model and tracks its run"
+        )
     if not path.parent.is_dir():
         raise SoundloomError(f"{shown}: there is no folder {path.parent}")
     try:

@@ -17,7 +17,8 @@ class GenerateConfig(HeldOutConfig):
     model_config = ConfigDict(extra="forbid")
 
     n_samples: Annotated[int, Field(ge=1, le=100)]
-    seconds: Annotated[float, Field(ge=0.1, le=3600)]
+    # At least a window of those that evaluation compares.
+    seconds: Annotated[float, Field(ge=3, le=3600)]
     prompt: PathText
     temperature: Annotated[float, Field(ge=0, le=2)]
     top_p: Annotated[float, Field(ge=0.01, le=1)]

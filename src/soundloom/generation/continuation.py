@@ -70,6 +70,16 @@ def continue_prompts(
     return [Continuation(*pair) for pair in zip(frames, samples, strict=True)]
 
 
+def why_no_sections(model: FrameModel, config: GenerateConfig) -> str:
+    """What to say where sections are asked for of a model that knows none; "" elsewhere."""
+    if model.has_turns or not config.section_seconds:
+        return ""
+    return (
+        f"generate.section_seconds is {config.section_seconds}, but there will be no sections: "
+        "this model has learned no turns (model.turns, with model.name: tokens or density)"
+    )
+
+
 def continue_frames(
     model: FrameModel,
     codec: FrameCodec,

@@ -14,7 +14,7 @@ from soundloom.audio.samples import resample
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import BASE_FOLDER, GENERATOR_FOLDER
 from soundloom.generation.config import GenerateConfig
-from soundloom.generation.continuation import continue_prompts, join
+from soundloom.generation.continuation import continue_prompts, join, why_no_sections
 from soundloom.generation.prompts import Prompt, prompt_from_end
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.files import read_codec
@@ -66,15 +66,17 @@ def continue_file(
     """Continue the recording ``path`` with the model in the folder ``generator``.
 
     The same recording, model and ``config`` give the same samples. ``tell`` is as for
-    :func:`read_prompt`, ``progress`` as for :func:`continue_prompts`. Raises
-    :class:`SoundloomError` for what is wrong with the recording, before Keras takes its seconds to
-    start, and with the model.
+    :func:`read_prompt`, and is told, too, what the model cannot do; ``progress`` as for
+    :func:`continue_prompts`. Raises :class:`SoundloomError` for what is wrong with the recording,
+    before Keras takes its seconds to start, and with the model.
     """
     prompt = read_prompt(path, config.prompt_seconds, read_codec(generator), tell).samples
     start_keras(config.seed, config.threads)
     from soundloom.models.files import load_generator
 
     model, codec = load_generator(generator)
+    if why := why_no_sections(model, config):
+        tell(why)
     (made,) = continue_prompts(model, codec, [prompt], config, progress)
     rate_hz = config.sample_rate_hz
     return Continued(resample(prompt, codec.sample_rate_hz, rate_hz), made.samples, rate_hz, codec)

@@ -98,6 +98,11 @@ class FrameModel(ABC):
         """This model with whatever depends on its trained weights estimated; itself by default."""
         return self
 
+    @property
+    def has_turns(self) -> bool:
+        """Whether it knows how to go to another section, and back."""
+        return False
+
     @abstractmethod
     def sample(
         self,

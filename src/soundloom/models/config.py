@@ -38,6 +38,15 @@ _OF_TRAINING = {
 }
 
 
+# Keys that came after the first models that can still be read, each with what it is in those.
+_CAME_LATER: dict[str, Any] = {
+    "base": "none",
+    "turns": 0,
+    "texture": {"units": 0, "layers": 1, "epochs": 1},
+}
+_CAME_LATER_TO_DENSITY = {"singly": 0, "together": 1}  # all one by one
+
+
 class LstmConfig(Section):
     """``model.lstm``: the notebook's network."""
 
@@ -120,10 +129,11 @@ class ModelConfig(Section):
     def from_json(cls, document: Any, origin: str) -> ModelConfig:
         """What a model was built by, of its ``model.json``.
 
+        One that was written before there were all the keys of today may lack those that came later.
         Raises :class:`SoundloomError` naming ``origin`` where that is not valid.
         """
         known = document.get("config") if isinstance(document, dict) else None
-        return cls.parse({"model": known}, origin)
+        return cls.parse({"model": _as_of_today(known)}, origin)
 
     def check_begins(
         self, kind: Mapping[str, Any], base: ModelConfig, its_kind: Mapping[str, Any], where: Path
@@ -138,14 +148,14 @@ class ModelConfig(Section):
         # Of another kind of model all else is other, too.
         keys = sorted({*wanted, *given}) if self.name == base.name else ["model.name"]
         faults = [
-            f"{key} is {wanted.get(key)}; it must be {given.get(key)}"
+            f"{key} is {wanted.get(key)} and must be {given.get(key)}"
             for key in keys
             if wanted.get(key) != given.get(key)
         ]
         if faults:
             raise SoundloomError(
-                f"{', '.join(faults)}, as of {where}, where training begins (model.base: none has "
-                "it begin from nothing)"
+                f"training begins from {where} (with model.base: none, from nothing), but "
+                + "; ".join(faults)
             )
 
     @model_validator(mode="after")
@@ -154,3 +164,13 @@ class ModelConfig(Section):
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"conditioning is {kinds}; it must name each kind at most once")
         return self
+
+
+def _as_of_today(known: Any) -> Any:
+    """The section as an older version wrote it, with the keys that came later."""
+    if not isinstance(known, dict):
+        return known
+    density = known.get("density")
+    if isinstance(density, dict) and not _CAME_LATER_TO_DENSITY.keys() & density.keys():
+        known = {**known, "density": {**density, **_CAME_LATER_TO_DENSITY}}
+    return {**_CAME_LATER, **known}

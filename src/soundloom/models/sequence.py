@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import keras
@@ -91,6 +91,10 @@ class SequenceModel(FrameModel):
     def fit_turns(config: ModelConfig, train: Batches, space: LatentSpace) -> Turns | None:
         """The turns that ``config`` asks for."""
         return Turns.fit(train, space, config.turns) if config.turns else None
+
+    @property
+    def has_turns(self) -> bool:
+        return self._turns is not None
 
     @abstractmethod
     def _steps_of(self, latents: np.ndarray) -> np.ndarray:
@@ -245,8 +249,7 @@ class SequenceModel(FrameModel):
         """The constant features of all sequences in each of their styles."""
         yield prepared.features.constant
         for statistics in np.moveaxis(styles.statistics, 1, 0)[1:]:
-            other = replace(prepared.sequences, statistics=statistics)
-            yield self._conditioning.features(other).constant
+            yield self._conditioning.constant(prepared.sequences.in_style(statistics))
 
 
 @dataclass(frozen=True)

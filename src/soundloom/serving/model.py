@@ -16,7 +16,7 @@ from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from soundloom.common.errors import SoundloomError, UnusableAudio, warning_of
+from soundloom.common.errors import SoundloomError, UnusableAudio, warn, warning_of
 from soundloom.common.params import with_keys
 from soundloom.common.threads import one_thread_for_linear_algebra
 from soundloom.generation.config import GenerateConfig
@@ -36,9 +36,12 @@ class Generator(PythonModel):
         from soundloom.common.keras_setup import start_keras
 
         start_keras(self._config.seed, self._config.threads)
+        from soundloom.generation.continuation import why_no_sections
         from soundloom.models.files import load_generator
 
         self._model, self._codec = load_generator(Path(context.artifacts["generator"]))
+        if why := why_no_sections(self._model, self._config):
+            warn(why)
 
     def predict(
         self,

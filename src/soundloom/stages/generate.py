@@ -16,7 +16,7 @@ from soundloom.common.user_files import why_not_here
 from soundloom.corpus.files import read_manifest, read_part
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.generation.config import GenerateConfig
-from soundloom.generation.continuation import Continuation, continue_prompts
+from soundloom.generation.continuation import Continuation, continue_prompts, why_no_sections
 from soundloom.generation.files import read_prompt
 from soundloom.generation.prompts import Prompt, choose_prompts, held_out_prompt, holds_nothing
 from soundloom.spectral.codec import FrameCodec
@@ -33,6 +33,8 @@ def main() -> None:
     from soundloom.models.files import load_generator
 
     model, codec = load_generator(GENERATOR_FOLDER)
+    if why := why_no_sections(model, config):
+        warn(why)
     continuations = continue_prompts(model, codec, [prompt.samples for prompt in prompts], config)
     entries, numbers = [], {}
     with folder_written_aside(GENERATED_FOLDER) as aside:

@@ -20,9 +20,9 @@ from soundloom.corpus.manifest import Manifest
 
 _TABLE = """# What the base has heard
 
-A model trained on the music of these packages, {hours:.1f} hours, by the pipeline in `base/`; each
-package's own licence text lies in `licences/`. Packages marked as validation chose its best epoch
-and taught it nothing.
+The pipeline in `base/` trains it on the music of these packages, {heard:.1f} hours; those marked as
+validation, {held_out:.1f} hours more, choose its best epoch and teach it nothing. The licence text
+of each package lies in `licences/`.
 
 | package | recordings | minutes | licence |
 |---|--:|--:|---|
@@ -44,12 +44,15 @@ def main() -> None:
     model.network.set_weights(weights)
     manifest = read_manifest()
     held_out = {segment.clip for segment in read_split() if segment.part != "train"}
-    rows, seconds = list(licence_rows(manifest, held_out)), _seconds(manifest)
+    hours = {"heard": 0.0, "held_out": 0.0}
+    for clip in manifest.clips:
+        part = "held_out" if clip.name in held_out else "heard"
+        hours[part] += clip.n_samples / manifest.sample_rate_hz / 3600
     with folder_written_aside(BASE_FOLDER) as aside:
         save_generator(aside, model, codec, config)
         shutil.copytree(RAW_FOLDER / "licences", aside / "licences")
-        table = _TABLE.format(hours=seconds / 3600, rows="\n".join(rows))
-        write_text(aside / "README.md", table)
+        rows = "\n".join(licence_rows(manifest, held_out))
+        write_text(aside / "README.md", _TABLE.format(rows=rows, **hours))
 
 
 def in_half_precision(values: np.ndarray) -> np.ndarray:
@@ -68,7 +71,3 @@ def licence_rows(manifest: Manifest, held_out: set[str]) -> Iterator[str]:
         licences = ", ".join(sorted({clip.licence or "unknown" for clip in own}))
         n_recordings = len({clip.recording for clip in own})
         yield f"| {package}{validation} | {n_recordings} | {minutes:.1f} | {licences} |"
-
-
-def _seconds(manifest: Manifest) -> float:
-    return sum(clip.n_samples for clip in manifest.clips) / manifest.sample_rate_hz

@@ -99,3 +99,11 @@ def test_numba_keeps_all_that_it_compiles_for_beats() -> None:
     assert len(functions) >= 5
     assert all(one.gufunc_builder.cache for one in functions)  # type: ignore[attr-defined]
     assert numba.guvectorize is plain
+
+
+def test_numba_is_changed_for_the_import_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of the whole process, and other threads may be importing what uses it."""
+    module = beat_module()
+    monkeypatch.delattr(numba, "guvectorize")
+    assert beat_module() is module
+    assert not hasattr(numba, "guvectorize")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -152,6 +153,8 @@ def beat_module() -> Any:
     One of its functions asks for no cache: each process would compile it anew, for three seconds.
     """
     with _IMPORTING:
+        if "librosa.beat" in sys.modules:  # what others may import meanwhile stays as it is
+            return importlib.import_module("librosa.beat")
         plain = numba.guvectorize
         numba.guvectorize = lambda *given, **options: plain(*given, **{**options, "cache": True})
         try:

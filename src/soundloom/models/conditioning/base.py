@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -53,6 +53,14 @@ class Sequences:
     def bar_lags(self) -> np.ndarray:
         """Steps that one, two and four bars last, ``(batch, 3)`` integers."""
         return find_bar_lags(self.latents, self.tempo.beats_per_frame * self.stack_frames)
+
+    def in_style(self, statistics: np.ndarray) -> Self:
+        """The same with other ``statistics``; what was found in them is not looked for again."""
+        other = replace(self, statistics=statistics)
+        vars(other).update(
+            {name: found for name, found in vars(self).items() if name in ("tempo", "bar_lags")}
+        )
+        return other
 
 
 @dataclass(frozen=True)

@@ -64,14 +64,18 @@ class Combined:
         found: list[Features] = [
             kind.features(sequences, training=training, rng=rng) for kind in self._kinds
         ]
-        batch = len(sequences.frames)
-        constant = [np.zeros((batch, 0), np.float32)]
-        scheduled = [np.zeros((batch, sequences.n_steps, 0), np.float32)]
+        none = np.zeros((len(sequences.frames), sequences.n_steps, 0), np.float32)
         return CombinedFeatures(
-            np.concatenate([*constant, *_given(one.constant for one in found)], axis=-1),
-            np.concatenate([*scheduled, *_given(one.scheduled for one in found)], axis=-1),
+            _constant(sequences, found),
+            np.concatenate([none, *_given(one.scheduled for one in found)], axis=-1),
             tuple(one.look_up for one in found if one.look_up is not None),
         )
+
+    def constant(self, sequences: Sequences) -> np.ndarray:
+        """Of :meth:`features` those alone that are constant, at the cost of the kinds with some."""
+        n_latents = sequences.latents.shape[-1]
+        kinds = [kind for kind in self._kinds if kind.widths(n_latents).constant]
+        return _constant(sequences, [kind.features(sequences) for kind in kinds])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that :meth:`from_arrays` needs."""
@@ -94,6 +98,11 @@ class Combined:
 def _in_order(names: Sequence[str]) -> list[str]:
     """In the order of ``KINDS``, whatever order params.yaml names them in."""
     return [name for name in KINDS if name in names]
+
+
+def _constant(sequences: Sequences, found: Iterable[Features]) -> np.ndarray:
+    none = np.zeros((len(sequences.frames), 0), np.float32)
+    return np.concatenate([none, *_given(one.constant for one in found)], axis=-1)
 
 
 def _given(arrays: Iterable[np.ndarray | None]) -> list[np.ndarray]:
