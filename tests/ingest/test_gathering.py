@@ -352,8 +352,10 @@ def test_a_recording_that_was_cut_before_is_not_read_again(
     check("empty.wav")
 
     kept = project / ".dvc/tmp/soundloom/cache/clips"
-    largest = max(kept.iterdir(), key=lambda entry: entry.stat().st_size)
-    largest.write_bytes(largest.read_bytes()[:-1])
+    sizes = {entry: entry.stat().st_size for entry in kept.iterdir()}
+    for entry, size in sizes.items():
+        if size == max(sizes.values()):  # whole clips, of which one alone may be of no song today
+            entry.write_bytes(entry.read_bytes()[:-1])
     with cut_before() as known:
         gathered(known)
     assert len(loaded) > 1
