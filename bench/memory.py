@@ -1,6 +1,7 @@
 """How much memory each stage takes at its peak, with a small corpus and with a large one.
 
-The built-in band's songs go through all stages but the last, each in a process of its own. *Peak*
+The built-in band's songs go through all stages but the last, each in a process of its own; or, with
+``--minutes``, one recording of noise through ``download``, a short one and a long one. *Peak*
 is what the system counts as resident, with pages of mapped files, which it takes back when others
 need them; *own* is without these, looked at thirty times a second.
 """
@@ -23,11 +24,19 @@ STAGES = (
     "evaluate", "report",
 )  # fmt: skip
 
+ONE_RECORDING = {
+    "dataset.source": "folder",
+    "dataset.folder.path": "songs",
+    "dataset.clip_seconds": 30.0,
+    "dataset.min_clips": 1,
+}
+
 
 def main() -> None:
-    """Print a table, a row a stage."""
+    """Print a table, a row a stage; or a line a recording."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clips", type=int, nargs=2, default=[20, 80])
+    parser.add_argument("--minutes", type=int, nargs=2, help="of one recording, for `download`")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each clip")
     parser.add_argument("--source", type=Path, default=REPOSITORY / "src", help="code to measure")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
@@ -36,6 +45,15 @@ def main() -> None:
     from soundloom.common.params import parse_yaml
 
     changes = dict(change.partition("=")[::2] for change in arguments.changes)
+    if arguments.minutes:
+        wanted = {key: parse_yaml(changes[key]) for key in changes}
+        for minutes in arguments.minutes:
+            folder = Path(tempfile.mkdtemp(prefix="soundloom-memory-"))
+            write_params(folder, {**ONE_RECORDING, **wanted})
+            write_noise(folder / "songs" / "long.flac", minutes)
+            peak, own = peak_bytes(arguments.source, "download", folder)
+            print(f"{minutes} minutes: peak {peak / 1e6:.0f} MB, own {own / 1e6:.0f} MB: {folder}")
+        return
     found = []
     for n_clips in arguments.clips:
         folder = Path(tempfile.mkdtemp(prefix="soundloom-memory-"))
@@ -49,6 +67,18 @@ def main() -> None:
     for stage, small, large in zip(STAGES, *found, strict=True):
         cells = [small[0], large[0], small[1], large[1]]
         print(f"| {stage} | {' | '.join(f'{size / 1e6:.0f}' for size in cells)} |")
+
+
+def write_noise(path: Path, minutes: int) -> None:
+    """A recording in stereo at 44.1 kHz, minute by minute."""
+    import numpy as np
+    import soundfile
+
+    rng, rate_hz = np.random.default_rng(0), 44_100
+    path.parent.mkdir()
+    with soundfile.SoundFile(path, "w", rate_hz, 2, "PCM_16") as file:
+        for _ in range(minutes):
+            file.write(rng.uniform(-0.01, 0.01, (60 * rate_hz, 2)))
 
 
 def peak_bytes(source: Path, stage: str, folder: Path) -> tuple[int, int]:

@@ -49,7 +49,7 @@ def main() -> None:
     rate_hz = codec.sample_rate_hz
     fresh = recordings(config.dataset.model_copy(update={"clip_seconds": SONG_SECONDS}))
     truths = [song.truth for song in fresh if song.truth]
-    songs = each(lambda song: song.load(rate_hz).samples, fresh, desc="songs", unit="song")
+    songs = each(lambda song: song.load(rate_hz).samples[:], fresh, desc="songs", unit="song")
     prompts = [song[: round(config.generate.prompt_seconds * rate_hz)] for song in songs]
     wanted = config.generate.model_copy(update={"sample_rate_hz": rate_hz})
     made = continue_prompts(model, codec, prompts, wanted)

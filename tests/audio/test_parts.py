@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from recordings import encoded, music
+from soundloom.audio import files
 from soundloom.audio.files import decode_file
 from soundloom.audio.parts import parts_of
 from soundloom.common.errors import UnusableAudio
@@ -45,7 +46,7 @@ def decoded(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     (folder / "file").write_bytes(content)
     result = decode_file(folder / "file", rate_hz)
-    return result.samples, result.notes
+    return result.samples[:], result.notes
 
 
 ID3V2 = b"ID3\x04\0\0\0\0\x10\0" + bytes(2048)
@@ -315,6 +316,25 @@ def test_of_joined_recordings_one_that_cannot_be_read_is_noted(tmp_path: Path) -
     np.testing.assert_array_equal(samples, np.tile(decoded(tmp_path, good)[0], 2))
     [note] = notes
     assert note.startswith("1 of the 3 pieces it is in left out: cannot be read as audio (")
+
+
+def test_what_was_read_before_an_error_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a piece that is damaged further on, and of one that is read anew for what follows it."""
+    monkeypatch.setattr(files, "BLOCK_VALUES", 1_000)
+    good = encode("flac", 1.1)
+    alone = decoded(tmp_path, good)[0]
+    bad = bytearray(encode("flac", 0.7, seed=2))
+    middle = len(bad) // 2
+    bad[middle : middle + 1000] = bytes(1000)
+    samples, notes = decoded(tmp_path, good + bytes(bad) + good)
+    np.testing.assert_array_equal(samples, np.tile(alone, 2))
+    [note] = notes
+    assert note.startswith("1 of the 3 pieces it is in left out: cannot be read as audio (flac")
+    samples, notes = decoded(tmp_path, good + ID3V1)
+    np.testing.assert_array_equal(samples, alone)
+    assert notes == ()
 
 
 def test_what_is_left_of_an_ogg_without_its_beginning_is_noted(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def read_audio(path: Path) -> dict[str, Any]:
         return {"result": "refused" if is_line else "wrong", "detail": error.reason}
     except Exception as error:
         return {"result": "wrong", "detail": repr(error)}
-    samples = decoded.samples
+    samples = decoded.samples[:]
     right = samples.dtype == np.float32 and samples.ndim == 1 and len(samples) > 0
     right = right and bool(np.isfinite(samples).all()) and float(np.abs(samples).max()) <= 1.0
     result = ("noted" if decoded.notes else "accepted") if right else "wrong"

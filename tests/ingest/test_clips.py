@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recordings import music
-from soundloom.ingest.clips import audible_slices, beginnings, clip_slices, originals
+from soundloom.common.channels import in_channels
+from soundloom.ingest.clips import (
+    audible_clips,
+    beginnings,
+    clip_slices,
+    is_all_silent,
+    originals,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +52,18 @@ def test_clips_cover_a_recording_but_for_less_than_a_shortest_clip(
 def test_silence_of_a_clips_length_gives_no_clip() -> None:
     samples = music(5, 1_000)
     samples[2_000:3_000] = 0
-    parts = audible_slices(samples, clip_samples=1_000, min_clip_samples=500)
-    assert [part.start for part in parts] == [0, 1_000, 3_000, 4_000]
+    clips = list(audible_clips(samples, clip_samples=1_000, min_clip_samples=500))
+    assert [start for start, _ in clips] == [0, 1_000, 3_000, 4_000]
+    for start, clip in clips:
+        np.testing.assert_array_equal(clip, samples[start : start + 1_000])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_moves_from_one_piece_to_the_next_is_no_silence(channels: int) -> None:
+    steps = in_channels(np.repeat([0.3, 0.3, 0.3015, 0.3025], 10), channels)
+    assert is_all_silent(steps[:30], 10)  # ±0.00075
+    assert not is_all_silent(steps, 10)  # ±0.00125, in none of the pieces
+    assert is_all_silent(steps[:0], 10)
 
 
 def test_a_clip_that_was_cut_begins_as_the_whole_one_at_any_level() -> None:

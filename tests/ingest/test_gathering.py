@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+import tracemalloc
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,15 @@ import pytest
 import soundfile
 
 from recordings import encoded, encoded_by_ffmpeg, music, write_recording
+from soundloom.audio import files
 from soundloom.audio.containers import Tags
-from soundloom.audio.files import Decoded, decode_file, decode_tagged, read_audio
+from soundloom.audio.files import (
+    Decoded,
+    decode_file,
+    decode_stems,
+    decode_tagged,
+    read_audio,
+)
 from soundloom.cache.files import Cache
 from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
@@ -109,6 +117,61 @@ def test_an_artist_is_the_tags_or_else_the_folders(dataset: DatasetConfig, tmp_p
     write_manifest(tmp_path / "manifest.json", manifest)
     assert read_manifest(tmp_path / "manifest.json") == manifest
     assert (tmp_path / "manifest.json").read_text().count('"title"') == 2  # and none that is null
+
+
+def write_minutes(path: Path, minute: np.ndarray, n_minutes: int, last_gain: float = 1.0) -> Path:
+    """A recording that is the same minute over and over, the last one at another level."""
+    with soundfile.SoundFile(path, "w", RATE_HZ, 1, "PCM_16") as file:
+        for number in range(n_minutes):
+            file.write(minute * (last_gain if number == n_minutes - 1 else 1.0))
+    return path
+
+
+@pytest.mark.parametrize("is_in_stems", [False, True])
+def test_of_a_long_recording_only_a_piece_is_ever_in_memory(
+    dataset: DatasetConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_in_stems: bool
+) -> None:
+    """Though only its end says how loud it is."""
+    n_minutes = 40
+    one, other = (
+        np.tile(gain * music(4, RATE_HZ, seed), 15) for gain, seed in ((0.5, 1), (0.8, 2))
+    )
+    mix, last = one, 2 * one
+    load = partial(decode_file, write_minutes(tmp_path / "a.wav", one, n_minutes, 2.0))
+    if is_in_stems:
+        stems = [tmp_path / "a.wav", write_minutes(tmp_path / "b.wav", other, n_minutes)]
+        load = partial(decode_stems, stems)
+        mix, last = one + other, 2 * one + other
+        assert np.abs(mix).max() < np.abs(last).max() - 0.1
+    peak = max(1.0, float(np.abs(last).max()))
+    monkeypatch.setattr(files, "BLOCK_VALUES", 1 << 16)
+    dataset = dataset.model_copy(update={"clip_seconds": 60.0, "min_clip_seconds": 60.0})
+
+    tracemalloc.start()
+    manifest = gather(Collection((Recording("long", load),)), dataset, tmp_path / "raw")
+    most_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert len({clip.sha256 for clip in manifest.clips[:-1]}) == 1
+    assert [clip.offset_samples for clip in manifest.clips] == [
+        number * 60 * RATE_HZ for number in range(n_minutes)
+    ]
+    for clip, expected in ((manifest.clips[0], mix), (manifest.clips[-1], last)):
+        samples, _ = soundfile.read(tmp_path / "raw" / clip.file, dtype="float32")
+        np.testing.assert_allclose(samples, expected / peak, atol=1e-4)
+    assert most_bytes < 0.75 * n_minutes * one.nbytes
+
+
+def test_of_a_recording_that_is_damaged_further_on_nothing_is_written(
+    dataset: DatasetConfig, tmp_path: Path
+) -> None:
+    content = encoded(music(60, RATE_HZ), RATE_HZ, "FLAC", "PCM_16")
+    (tmp_path / "cut.flac").write_bytes(content[: len(content) * 9 // 10])
+    damaged = Recording("cut", partial(decode_file, tmp_path / "cut.flac"))
+    manifest = gather(Collection((damaged, recording("good", 4))), dataset, tmp_path / "raw")
+    [rejected] = manifest.rejected
+    assert rejected.reason.startswith("cannot be read as audio (flac decoder")
+    assert len(list((tmp_path / "raw").rglob("*"))) == 1 + 2  # the folder; the good one's clips
 
 
 def test_neither_order_nor_parallelism_shows_in_the_result(

@@ -103,7 +103,7 @@ def test_stems_in_a_song_folder_are_one_recording(
     for seed in range(4):
         expected[: (2 + seed) * RATE_HZ] += music(2 + seed, RATE_HZ, seed)
     expected /= np.abs(expected).max()
-    np.testing.assert_allclose(together.load(RATE_HZ).samples, expected, atol=1e-3)
+    np.testing.assert_allclose(together.load(RATE_HZ).samples[:], expected, atol=1e-3)
     [extra] = collection.rejected
     assert extra.file == "some-songs/songs/My song/preview.wav"
 
@@ -151,7 +151,7 @@ def test_audio_in_archives_is_found(tree: Path, offer: Callable[..., Collection]
     names = [recording.name for recording in collection.recordings]
     assert names == ["some-songs/boss.wav", "some-songs/games/data.PK3/music/theme.wav"]
     np.testing.assert_allclose(
-        collection.recordings[1].load(RATE_HZ).samples, music(6, RATE_HZ, 1), atol=1e-4
+        collection.recordings[1].load(RATE_HZ).samples[:], music(6, RATE_HZ, 1), atol=1e-4
     )
     assert [(entry.file, entry.reason) for entry in collection.rejected] == [
         ("some-songs/games/broken.zip", "not a zip archive, or only a part of one"),
@@ -332,7 +332,7 @@ def test_the_default_packages_hold_eight_songs(params: dict[str, Any]) -> None:
     try:
         with open_source(Config.parse(params, "params.yaml").dataset) as collection:
             first = min(collection.recordings, key=lambda recording: recording.name)
-            samples = first.load(RATE_HZ).samples
+            samples = first.load(RATE_HZ).samples[:]
             files = first.load.args[0]  # type: ignore[attr-defined]
             longest_seconds = max(soundfile.info(file).duration for file in files)
     except SoundloomError as error:

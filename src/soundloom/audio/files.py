@@ -27,6 +27,7 @@ from soundloom.audio.containers import (
 )
 from soundloom.audio.parts import MAX_PARTS, Part, n_bytes_behind, parts_of
 from soundloom.audio.samples import resample, within_full_scale
+from soundloom.audio.stored import Samples, StoredSamples
 from soundloom.common.channels import in_channels, n_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.io import written_aside
@@ -72,7 +73,7 @@ BLOCK_VALUES = 1 << 21
 class Decoded:
     """What was read of a recording, and what its owner should know of that."""
 
-    samples: np.ndarray
+    samples: Samples
     """``(n_samples,)``, or ``(n_samples, 2)`` where two channels were asked for."""
     notes: tuple[str, ...] = ()
     tags: Tags = NO_TAGS
@@ -80,7 +81,10 @@ class Decoded:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is to be read of a file: ``is_ours`` where no channel of it can be a fault."""
+    """What is to be read of a file: ``is_ours`` where no channel of it can be a fault.
+
+    Of ours all is wanted in memory, and of others a piece at a time.
+    """
 
     sample_rate_hz: int
     channels: int
@@ -93,7 +97,7 @@ def read_audio(path: Path, sample_rate_hz: int, channels: int = 1) -> np.ndarray
     A sound that is in one channel alone for as long as a clip lasts is no fault of a recording.
     """
     wanted = _Wanted(sample_rate_hz, channels, is_ours=True)
-    return within_full_scale(_decoded(path, wanted).samples)
+    return within_full_scale(_decoded(path, wanted)[0][:])
 
 
 def decode_file(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
@@ -109,14 +113,15 @@ def decode_file(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
     cancel each other. All else is read as mono, which both sides then have: that more than two
     channels were averaged is noted.
 
-    Returns ``(n_samples,)`` or ``(n_samples, 2)`` float32, finite, not empty; a peak above 1 is
-    scaled down to 1.
+    Gives ``(n_samples,)`` or ``(n_samples, 2)`` float32, finite, not empty; a peak above 1 is
+    scaled down to 1. They are read in slices: of hours, no more than a piece is ever in memory.
 
     Raises :class:`UnusableAudio`: missing, unreadable, empty, longer than ``MAX_HOURS``, or
     holding NaN, infinity, or values beyond ``LARGEST``.
     """
-    decoded = _decoded(path, _Wanted(sample_rate_hz, channels))
-    return replace(decoded, samples=within_full_scale(decoded.samples))
+    samples, notes = _decoded(path, _Wanted(sample_rate_hz, channels))
+    samples.keep_within_full_scale()
+    return Decoded(samples, notes)
 
 
 def decode_tagged(path: Path, sample_rate_hz: int, channels: int = 1) -> Decoded:
@@ -134,20 +139,21 @@ def decode_stems(paths: Sequence[Path], sample_rate_hz: int, channels: int = 1) 
     Shorter ones are padded with silence. Only the sum is scaled down, so that the stems keep
     their balance.
     """
-    mix, notes = in_channels(np.zeros(0, dtype=np.float32), channels), []
+    mix, notes = StoredSamples(channels), []
     for path in paths:
-        decoded = _decoded(path, _Wanted(sample_rate_hz, channels))
-        notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in decoded.notes]
-        stem = decoded.samples
+        stem, of_stem = _decoded(path, _Wanted(sample_rate_hz, channels))
+        notes += [f"{path.name}: {note}" if len(paths) > 1 else note for note in of_stem]
         longer, shorter = (mix, stem) if len(mix) >= len(stem) else (stem, mix)
-        longer[: len(shorter)] += shorter
+        longer.add(shorter)
         mix = longer
-    return Decoded(within_full_scale(mix), tuple(notes))
+    mix.keep_within_full_scale()
+    return Decoded(mix, tuple(notes))
 
 
-def _decoded(path: Path, wanted: _Wanted) -> Decoded:
-    """Read ``path`` as :func:`decode_file` does, at the level it was recorded at."""
-    streams: list[Decoded] = []
+def _decoded(path: Path, wanted: _Wanted) -> tuple[StoredSamples, tuple[str, ...]]:
+    """Read ``path`` as :func:`decode_file` does, at the level it was recorded at; second, notes."""
+    samples = StoredSamples(wanted.channels, in_memory=wanted.is_ours)
+    notes: list[str] = []
     unread: list[str] = []
     most = MAX_HOURS * 3600 * wanted.sample_rate_hz
     try:
@@ -161,31 +167,29 @@ def _decoded(path: Path, wanted: _Wanted) -> Decoded:
             if len(parts) > MAX_PARTS:
                 raise UnusableAudio(path, f"in more than {MAX_PARTS} pieces, as if damaged")
             for part in parts:
+                n_before = len(samples)
                 try:
-                    streams.append(_decode_part(part, wanted))
+                    notes += _decode_part(part, wanted, samples)
                 except (
                     soundfile.SoundFileError, Undecodable, _Implausible, ValueError,
                 ) as error:  # fmt: skip
+                    samples.cut(n_before)
                     unread.append(_explained(error))
-                if sum(len(one.samples) for one in streams) > most:
+                if len(samples) > most:
                     raise UnusableAudio(path, TOO_LONG)
     except OSError as error:
         raise UnusableAudio(path, f"cannot be read ({error.strerror})") from None
-    if not streams:
+    if len(unread) == len(parts):
         raise UnusableAudio(path, unread[0])
-    one, *others = (stream.samples for stream in streams)
-    samples = np.concatenate([one, *others]) if others else one
     if len(samples) == 0:
         raise UnusableAudio(path, "holds no samples")
-    notes = [note for stream in streams for note in stream.notes]
     if unread:
-        n_parts = len(streams) + len(unread)
-        notes.append(f"{len(unread)} of the {n_parts} pieces it is in left out: {unread[0]}")
+        notes.append(f"{len(unread)} of the {len(parts)} pieces it is in left out: {unread[0]}")
     if parts[-1].is_cut:
         notes.append("cut short: the file ends before its sound does")
     if n_behind:
         notes.append(f"{n_behind} bytes after the end of the sound are not read")
-    return Decoded(samples, tuple(dict.fromkeys(notes)))
+    return samples, tuple(dict.fromkeys(notes))
 
 
 class _Implausible(Exception):
@@ -234,18 +238,23 @@ def _mpg123_silenced() -> Iterator[None]:
             os.close(nowhere)
 
 
-def _decode_part(part: Part, wanted: _Wanted) -> Decoded:
-    """Decode one stream; with its header as it is, if mending that did not help."""
+def _decode_part(part: Part, wanted: _Wanted, into: StoredSamples) -> list[str]:
+    """Add one stream to ``into``; with its header as it is, if mending that did not help.
+
+    Returns notes. Where it raises, some of the stream may have been added.
+    """
+    n_before = len(into)
     mark = part.read(4)
     part.seek(0)
     is_mp3 = part.demuxer is None and mark not in OTHER_THAN_MP3
     with _mpg123_silenced() if is_mp3 else nullcontext():
         try:
-            return _decode_channels(part, wanted)
+            return _decode_channels(part, wanted, into)
         except soundfile.LibsndfileError:
             if not part.is_mended:
                 raise
-            return _decode_channels(part.unmended(), wanted)
+            into.cut(n_before)
+            return _decode_channels(part.unmended(), wanted, into)
 
 
 def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
@@ -254,30 +263,34 @@ def _opened(part: Part) -> AbstractContextManager[_Forward | Track]:
     return opened_track(part, part.demuxer) if part.demuxer else _Forward(part)
 
 
-def _decode_channels(part: Part, wanted: _Wanted) -> Decoded:
+def _decode_channels(part: Part, wanted: _Wanted, into: StoredSamples) -> list[str]:
     """Decode one stream, a second time if not all its channels are to be used."""
-    rate_hz, channels = wanted.sample_rate_hz, wanted.channels
+    rate_hz, channels, n_before = wanted.sample_rate_hz, wanted.channels, len(into)
     with _opened(part) as file:
         if file.samplerate not in PLAUSIBLE_RATES_HZ:
             raise _Implausible(f"claims a sample rate of {file.samplerate} Hz")
         powers = None if wanted.is_ours else Powers(file.channels, file.samplerate)
         is_stereo = channels == file.channels == 2
-        samples = _resampled(file, rate_hz, is_stereo=is_stereo, powers=powers)
+        is_plausible = True
+        for piece in _resampled(file, rate_hz, is_stereo=is_stereo, powers=powers):
+            is_plausible &= len(piece) == 0 or bool(max(piece.max(), -piece.min()) <= LARGEST)
+            into.append(piece)
         notes = [*file.notes] if isinstance(file, Track) else []
         if channels == 2 < file.channels:
             notes.append(f"its {file.channels} channels are read as mono; stereo has two")
         read_share = _read_share(file, part)
-    if len(samples) and not max(samples.max(), -samples.min()) <= LARGEST:
+    if not is_plausible:
         raise _Implausible(_why_too_large(part))
     if 1.0 - read_share > MAX_UNREAD_SHARE:
         notes.append(f"only {read_share:.0%} of it was read: the rest is damaged")
     chosen, note = powers.choose() if powers else ([], None)
     if note is None:
-        return Decoded(in_channels(samples, channels), tuple(notes))
-    del samples  # or two would lie in memory
+        return notes
+    into.cut(n_before)
     with _opened(part) as file:
-        samples = _resampled(file, rate_hz, averaged=chosen)
-    return Decoded(in_channels(samples, channels), (*notes, note))
+        for piece in _resampled(file, rate_hz, averaged=chosen):
+            into.append(piece)
+    return [*notes, note]
 
 
 def _read_share(file: _Forward | Track, part: Part) -> float:
@@ -303,20 +316,19 @@ def _resampled(
     is_stereo: bool = False,
     averaged: Sequence[int] | slice = slice(None),
     powers: Powers | None = None,
-) -> np.ndarray:
-    """All of ``file``, block by block, at ``sample_rate_hz``: both channels, or the average."""
+) -> Iterator[np.ndarray]:
+    """All of ``file``, piece by piece, at ``sample_rate_hz``: both channels, or the average."""
     n_kept = 2 if is_stereo else 1
     stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, n_kept, "float32", quality="HQ")
-    pieces = []
     for block in _blocks(file):
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are the caller's to find
             kept = block if is_stereo else block[:, averaged].mean(axis=1)
-            pieces.append(stream.resample_chunk(kept))
+            piece = stream.resample_chunk(kept)
             if powers and file.channels > 1:
                 powers.add(block)
+        yield piece
     nothing = in_channels(np.zeros(0, dtype=np.float32), n_kept)
-    pieces.append(stream.resample_chunk(nothing, last=True))
-    return np.concatenate(pieces)
+    yield stream.resample_chunk(nothing, last=True)
 
 
 def _blocks(file: _Forward | Track, dtype: str = "float32") -> Iterator[np.ndarray]:

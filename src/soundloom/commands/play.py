@@ -43,9 +43,9 @@ def play(path: Path) -> None:
     Players are tried in turn, as one may be installed without its sound server, or not support the
     format. Raises :class:`SoundloomError`: no audio, no player, or none that could play it.
     """
-    from soundloom.audio.files import read_audio
+    from soundloom.audio.files import decode_file
 
-    read_audio(path, 8000)  # some players take anything for sound, or end well without any
+    decode_file(path, 8000)  # some players take anything for sound, or end well without any
     if sys.platform == "win32":
         _play_on_windows(path)
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from soundloom.audio.samples import is_silent
+from soundloom.audio.stored import Samples
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.evenly import evenly_spaced
 from soundloom.corpus.manifest import Clip
@@ -109,7 +110,7 @@ def holds_nothing(samples: np.ndarray, codec: FrameCodec) -> bool:
 
 
 def prompt_from_end(
-    path: Path, samples: np.ndarray, prompt_seconds: float, codec: FrameCodec
+    path: Path, samples: Samples, prompt_seconds: float, codec: FrameCodec
 ) -> Prompt:
     """The last ``prompt_seconds`` of a recording: a continuation goes on from its end.
 

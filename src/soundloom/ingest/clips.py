@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from soundloom.audio.samples import is_silent
+from soundloom.audio.stored import Samples
 
 
 def clip_slices(n_samples: int, clip_samples: int, min_clip_samples: int) -> list[slice]:
@@ -20,10 +21,25 @@ def clip_slices(n_samples: int, clip_samples: int, min_clip_samples: int) -> lis
     return [slice(start, min(start + clip_samples, n_samples)) for start in starts]
 
 
-def audible_slices(samples: np.ndarray, clip_samples: int, min_clip_samples: int) -> list[slice]:
-    """The clips of a recording, mono or stereo, that are not silent."""
-    slices = clip_slices(len(samples), clip_samples, min_clip_samples)
-    return [part for part in slices if not is_silent(samples[part])]
+def audible_clips(
+    samples: Samples, clip_samples: int, min_clip_samples: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The clips of a recording, mono or stereo, that are not silent: where each begins, and it.
+
+    One at a time is in memory, if the recording is not.
+    """
+    for part in clip_slices(len(samples), clip_samples, min_clip_samples):
+        clip = samples[part]
+        if not is_silent(clip):
+            yield part.start, clip
+
+
+def is_all_silent(samples: Samples, piece_samples: int) -> bool:
+    """Whether a whole recording is silent, of which ``piece_samples`` at a time are looked at."""
+    starts = range(0, len(samples), piece_samples)
+    pieces = (samples[start : start + piece_samples] for start in starts)
+    extremes = [edge for piece in pieces for edge in (piece.min(axis=0), piece.max(axis=0))]
+    return is_silent(np.array(extremes))
 
 
 def beginnings(samples: np.ndarray, step_samples: int) -> tuple[bytes, ...]:

@@ -23,7 +23,7 @@ class Recording:
     """One whole recording a source offers; nothing is read until ``load`` is called.
 
     ``load(sample_rate_hz, channels)`` gives float32 in [-1, 1], ``(n_samples,)`` for 1 channel and
-    ``(n_samples, 2)`` for 2, with notes, and raises
+    ``(n_samples, 2)`` for 2, an array or what is read in slices, with notes, and raises
     :class:`~soundloom.common.errors.UnusableAudio`; it must pickle, as recordings are loaded by
     worker processes. ``name`` is unique within the source and the same on every machine (a relative
     path, a title). ``truth`` is what the source knows of the music (tempo, key, chords), in JSON

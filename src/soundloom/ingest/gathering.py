@@ -17,14 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from soundloom.audio.files import Decoded, write_audio
-from soundloom.audio.samples import is_silent
+from soundloom.audio.containers import Tags
+from soundloom.audio.files import write_audio
+from soundloom.audio.stored import Samples
 from soundloom.cache.files import Cache
 from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError, UnusableAudio
 from soundloom.common.parallel import each_apart
 from soundloom.corpus.manifest import Clip, Manifest, Note, Rejected
-from soundloom.ingest.clips import audible_slices, beginnings, originals
+from soundloom.ingest.clips import audible_clips, beginnings, is_all_silent, originals
 from soundloom.ingest.collection import Collection, Load, Recording
 from soundloom.ingest.config import DatasetConfig
 from soundloom.ingest.outcome import KnownCuts, Outcome, clip_file
@@ -115,41 +116,42 @@ def _cut_one(
 
 
 def _cut(load: Load, config: DatasetConfig, folder: Path, prefix: str) -> Outcome:
-    """Load a recording and write its clips; nothing but what it sounds like and its tags counts."""
+    """Load a recording and write its clips; nothing but what it sounds like and its tags counts.
+
+    Only what was read to its end is cut, one clip after another: of hours, no more is in memory.
+    """
     decoded = load(config.sample_rate_hz, config.channels)
     samples = decoded.samples
-    parts = audible_slices(samples, config.clip_samples, config.min_clip_samples)
-    if not parts:
+    clips, marks = list[Clip](), list[tuple[bytes, ...]]()
+    for start, clip in audible_clips(samples, config.clip_samples, config.min_clip_samples):
+        file = clip_file(prefix, len(clips))
+        clips.append(_write_clip(clip, start, decoded.tags, config, folder, file))
+        marks.append(beginnings(in_channels(clip, 1), config.min_clip_samples // 2))
+    if not clips:
         reasons = [_why_no_clips(samples, config), *decoded.notes]
         return Outcome(reason="; ".join(reasons))
-    clips = tuple(
-        _write_clip(decoded, part, config, folder, clip_file(prefix, number))
-        for number, part in enumerate(parts)
-    )
-    mid = in_channels(samples, 1)
-    marks = tuple(beginnings(mid[part], config.min_clip_samples // 2) for part in parts)
-    return Outcome("", clips, len(samples), marks, notes=decoded.notes)
+    return Outcome("", tuple(clips), len(samples), tuple(marks), notes=decoded.notes)
 
 
 def _write_clip(
-    decoded: Decoded, part: slice, config: DatasetConfig, folder: Path, file: str
+    clip: np.ndarray, start: int, tags: Tags, config: DatasetConfig, folder: Path, file: str
 ) -> Clip:
-    """Write one part of a recording to ``folder/file``."""
-    write_audio(folder / file, decoded.samples[part], config.sample_rate_hz)
+    """Write what of a recording begins at ``start`` to ``folder/file``."""
+    write_audio(folder / file, clip, config.sample_rate_hz)
     return Clip(
         file=file,
         recording="",
-        offset_samples=part.start,
-        n_samples=part.stop - part.start,
-        artist=decoded.tags.artist,
-        title=decoded.tags.title,
+        offset_samples=start,
+        n_samples=len(clip),
+        artist=tags.artist,
+        title=tags.title,
         licence=None,
         sha256=hashlib.sha256((folder / file).read_bytes()).hexdigest(),
     )
 
 
-def _why_no_clips(samples: np.ndarray, config: DatasetConfig) -> str:
-    if is_silent(samples):
+def _why_no_clips(samples: Samples, config: DatasetConfig) -> str:
+    if is_all_silent(samples, config.clip_samples):
         return "silent"
     if len(samples) < config.min_clip_samples:
         return (
