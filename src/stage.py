@@ -30,21 +30,28 @@ def main() -> None:
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
+    from soundloom.common.ending import exit_status_kept
+
+    with exit_status_kept():
+        _run_or_bring_back(arguments.stage)
+
+
+def _run_or_bring_back(stage: str) -> None:
     from soundloom.common.errors import ENDING, run_or_exit
 
     try:
-        run_or_exit(lambda: _run(arguments.stage))
+        run_or_exit(lambda: _run(stage))
     except BaseException as ending:
         for sign in (signal.SIGINT, *ENDING):
             signal.signal(sign, signal.SIG_IGN)
-        by_dvc = os.environ.get("DVC_STAGE") == arguments.stage
+        by_dvc = os.environ.get("DVC_STAGE") == stage
         # A status of 0 would have DVC take them for the outputs of this run.
         if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
             status = str(getattr(ending, "code", 1))
             # In another process: this one may be half-way through an import, and NumPy's cannot be
             # begun again.
             subprocess.run(
-                [sys.executable, "-m", "soundloom.experiments.outputs", arguments.stage, status],
+                [sys.executable, "-m", "soundloom.experiments.outputs", stage, status],
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
                 check=False,
             )

@@ -80,6 +80,30 @@ def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch: pytest.Monkey
     assert keras_backend() == "jax"
 
 
+# Another Keras, whose start takes longer than the program wants to wait.
+ENDED = """
+import os, sys, threading
+from soundloom.common.keras_setup import start_keras
+threading.Thread(target=start_keras, args=(5, 3), daemon=True).start()
+while not os.path.exists("starting"):
+    pass
+print("soundloom: interrupted", file=sys.stderr)
+"""
+ENDLESS = """
+from pathlib import Path
+import threading
+Path("starting").touch()
+threading.Event().wait()
+"""
+
+
+def test_what_is_said_while_keras_starts_in_another_thread_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text(ENDLESS, encoding="utf-8")
+    path = os.pathsep.join([str(tmp_path), str(SOURCE)])
+    done = run("-c", ENDED, cwd=tmp_path, PYTHONPATH=path)
+    assert (done.returncode, done.stderr) == (0, "soundloom: interrupted\n")
+
+
 @pytest.mark.slow
 def test_keras_starts_quietly_with_the_threads_and_seed_asked_for() -> None:
     done = run("-c", START)

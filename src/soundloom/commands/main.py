@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from soundloom.commands import (
     check,
@@ -18,6 +19,7 @@ from soundloom.commands import (
     track,
     ui,
 )
+from soundloom.common.ending import exit_status_kept
 from soundloom.common.errors import run_or_exit
 from soundloom.common.threads import one_thread_for_linear_algebra
 
@@ -41,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if parsed.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
     one_thread_for_linear_algebra()  # as for the stages: the same bytes from both
-    run_or_exit(lambda: parsed.run(parsed))
+    # Of who calls this with arguments, it is not the end.
+    with exit_status_kept() if arguments is None else nullcontext():
+        run_or_exit(lambda: parsed.run(parsed))
 
 
 def _parser() -> argparse.ArgumentParser:

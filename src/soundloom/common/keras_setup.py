@@ -6,6 +6,7 @@ another kind of processor, rounds sums differently and gives other (equally good
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import tempfile
@@ -73,13 +74,20 @@ def _quiet_start() -> Iterator[None]:
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as aside:
+
+        def show() -> None:
+            aside.seek(0)
+            os.write(terminal, aside.read())
+
         os.dup2(aside.fileno(), 2)
+        # The program may end, and say why, while this goes on in a thread that nobody waits for.
+        atexit.register(show)
         try:
             yield
         except BaseException:
-            aside.seek(0)
-            os.write(terminal, aside.read())
+            show()
             raise
         finally:
             os.dup2(terminal, 2)
+            atexit.unregister(show)
             os.close(terminal)
