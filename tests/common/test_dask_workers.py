@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from soundloom.common import dask_workers
 from soundloom.common.config import ComputeConfig
 from soundloom.common.dask_workers import on_workers
 from soundloom.common.errors import SoundloomError
-from soundloom.common.io import folder_written_aside, written_aside
+from soundloom.common.io import RowsOnDisk, folder_written_aside, written_aside
 from soundloom.common.parallel import each_apart
+from soundloom.evaluation.features import extract_set
+from soundloom.evaluation.files import write_features
+from soundloom.evaluation.tagger import TagResult
 
 needs_dask = pytest.mark.skipif(not find_spec("distributed"), reason="`make scale` installs Dask")
 pytestmark = pytest.mark.slow
@@ -97,6 +101,25 @@ def test_stages_make_the_same_bytes_there_as_here(
     assert here.keys() == there.keys()
     assert [name for name in here if here[name] != there[name]] == []
     assert len([name for name in here if name.endswith(".npy")]) == 5
+
+
+@needs_dask
+def test_features_heard_there_wait_on_the_disk_here(address: str, tmp_path: Path) -> None:
+    audio = {str(seed): music(4, 8000, seed) for seed in range(3)}
+
+    def ears(samples: np.ndarray, sample_rate_hz: int, hop_seconds: float) -> TagResult:
+        tags = np.outer(samples[:3], np.arange(50, dtype=np.float32))
+        return TagResult(tags, tags, {"another": tags * np.float32(hop_seconds)})
+
+    def written(name: str) -> bytes:
+        rows = partial(RowsOnDisk, tmp_path / name)
+        found = extract_set(audio, 8000, ears, hop_seconds=1.0, threads=1, rows=rows)
+        write_features(tmp_path / name, found)
+        return (tmp_path / name).read_bytes()
+
+    here = written("here")
+    with on_workers(at(address), 1):
+        assert written("there") == here
 
 
 @needs_dask

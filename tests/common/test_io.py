@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import resource
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +19,10 @@ import pytest
 from soundloom.audio.files import write_audio
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import (
+    RowsOnDisk,
     check_sums,
     folder_written_aside,
+    map_arrays,
     read_array,
     read_arrays,
     read_json,
@@ -27,6 +31,7 @@ from soundloom.common.io import (
     write_array,
     write_arrays,
     write_json,
+    write_mappable,
     write_rows,
     write_sums,
     write_text,
@@ -156,6 +161,113 @@ def test_arrays_of_other_shapes_are_named_and_not_read(tmp_path: Path) -> None:
         read_arrays(path, {"one": (3,)})
 
 
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether an array's memory is a file's."""
+    base: object = array
+    while not isinstance(base, mmap.mmap) and base is not None:
+        base = base.obj if isinstance(base, memoryview) else getattr(base, "base", None)
+    return base is not None
+
+
+def test_rows_on_disk_take_no_memory_and_leave_nothing(tmp_path: Path) -> None:
+    rows = RowsOnDisk(tmp_path / "deep" / "set.npz")
+    ones = np.ones((2000, 250), np.float32)
+    tracemalloc.start()
+    for number in range(20):
+        rows.append(number * ones)
+    joined = rows.joined()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (joined.shape, joined.dtype) == ((40_000, 250), np.float32)
+    np.testing.assert_array_equal(joined[::2000, 7], np.arange(20))
+    assert peak < 3 * ones.nbytes < joined.nbytes / 5
+    assert is_mapped(joined)
+    assert is_mapped(joined[3:5])
+    assert not joined.flags.writeable
+    # It has no name at any time: a process that is killed cannot leave it.
+    assert contents(tmp_path) == {}
+
+    columns = RowsOnDisk(tmp_path / "set.npz")
+    columns.append(np.arange(6).reshape(2, 3).T)
+    columns.append(np.zeros((0, 2), int))
+    columns.append(np.array([[7, 8]]))
+    np.testing.assert_array_equal(columns.joined(), [[0, 3], [1, 4], [2, 5], [7, 8]])
+    none = RowsOnDisk(tmp_path / "set.npz")
+    none.append(np.zeros((0, 3), np.float32))
+    assert none.joined().shape == (0, 3)
+
+
+def test_rows_that_the_disk_does_not_hold_are_named(tmp_path: Path) -> None:
+    rows = RowsOnDisk(tmp_path / "set.npz")
+    rows.append(LARGE[:100])
+    with at_most(16_384), pytest.raises(SoundloomError) as raised:
+        rows.append(LARGE)
+    assert str(raised.value) == f"{tmp_path / 'set.npz'}: cannot be written: File too large"
+
+
+def test_arrays_of_an_archive_are_mapped_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    large = np.arange(1_000_000, dtype=np.float32).reshape(-1, 4)
+    arrays = {
+        "names": np.array(["one", "zwö"]),
+        "of/large": large,
+        "columns first": np.asfortranarray(large[:5]),
+        "none": np.zeros((0, 3)),
+        "single": np.array(2.5),
+    }
+    write_mappable(path, arrays)
+    tracemalloc.start()
+    found = map_arrays(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < large.nbytes / 1.5  # what it is read by, to be checked
+    assert list(found) == list(arrays)
+    for read in (found, read_arrays(path)):
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(read[name], array)
+            assert read[name].dtype == array.dtype
+            assert read[name].flags.f_contiguous == array.flags.f_contiguous
+    for array in found.values():
+        assert array.flags.aligned
+        assert not array.flags.writeable
+        assert array.size == 0 or (array.ctypes.data % 64 == 0 and is_mapped(array))
+    written = path.read_bytes()
+    write_mappable(path, found)
+    assert path.read_bytes() == written
+
+
+def test_archives_that_cannot_be_mapped_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with pytest.raises(SoundloomError, match=r"a\.npz: no such file"):
+        map_arrays(path)
+    write_mappable(path, {"one": np.arange(1000), "two": np.zeros(10)})
+    whole = path.read_bytes()
+    place = whole.index(np.arange(1000).tobytes())
+    flipped = whole[: place + 800] + b"\1" + whole[place + 801 :]
+    for damaged in (flipped, whole[:-1], whole[:3000], b"", b"half"):
+        path.write_bytes(damaged)
+        with pytest.raises(SoundloomError, match=r"a\.npz: not a \.npz of arrays: "):
+            map_arrays(path)
+    np.savez_compressed(path, one=np.zeros(1000))
+    with pytest.raises(SoundloomError, match=r"one\.npy is compressed"):
+        map_arrays(path)
+    np.savez(path, one=np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(SoundloomError, match=r"one\.npy does not hold \(1,\) of object"):
+        map_arrays(path)
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**7, 10**6)}
+    with zipfile.ZipFile(path, "w") as archive, archive.open("one.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(SoundloomError, match=r"one\.npy does not hold \(10000000, 1000000\)"):
+        map_arrays(path)
+
+
+def test_arrays_that_lie_askew_are_read(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "a.npz", {"one": np.arange(5.0), "the other": np.arange(7.0)})
+    for array, length in zip(map_arrays(tmp_path / "a.npz").values(), (5, 7), strict=True):
+        np.testing.assert_array_equal(array, np.arange(length))
+        assert array.flags.aligned
+
+
 def test_sums_tell_which_file_is_not_as_it_was(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
@@ -189,6 +301,7 @@ WRITERS: dict[str, Callable[[Path, int], None]] = {
     "a.csv": lambda path, size: write_rows(path, [{"loss": value} for value in LARGE[:size]]),
     "a.npy": lambda path, size: write_array(path, LARGE[:size]),
     "a.npz": lambda path, size: write_arrays(path, {"values": LARGE[:size]}),
+    "mappable.npz": lambda path, size: write_mappable(path, {"values": LARGE[:size]}),
     "a.wav": lambda path, size: write_audio(path, LARGE[:size], 22_050),
     "a.flac": lambda path, size: write_audio(path, LARGE[:size], 22_050),
     "folder": write_weights,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -92,6 +94,34 @@ def test_turns_are_found_where_windows_turn() -> None:
     assert sizes.min() > 0.95 * np.linalg.norm((one - other)[0])
     # The very strongest is no turn, but an end or a silence.
     assert sizes.max() < np.linalg.norm((one - other)[-1])
+
+
+@pytest.mark.slow
+def test_turns_and_extremes_are_found_without_holding_windows_latents() -> None:
+    from soundloom.models.density import _extremes
+
+    space = built(model_config("density"))._space
+
+    class Windows:
+        def __init__(self, n_batches: int):
+            self.n_batches = n_batches
+
+        def epoch(self, _: int) -> Iterator[np.ndarray]:
+            rng = np.random.default_rng(0)
+            for _ in range(self.n_batches):
+                yield rng.random((2, 8, N_BINS), np.float32)
+
+    def peak_bytes(n_batches: int) -> int:
+        tracemalloc.start()
+        Turns.fit(Windows(n_batches), space, 12)  # type: ignore[arg-type]
+        _extremes(space, Windows(n_batches))  # type: ignore[arg-type]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    peak_bytes(10)  # what is made once
+    a_batch = (peak_bytes(300) - peak_bytes(100)) / 200
+    assert a_batch < 300  # of two numbers; statistics, or lows and highs, are arrays of 24
 
 
 @pytest.mark.slow

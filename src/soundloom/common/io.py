@@ -10,14 +10,17 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import psutil
@@ -162,10 +165,103 @@ def read_array(path: Path) -> np.ndarray:
         raise SoundloomError(f"{path}: not a .npy array: {error}") from None
 
 
+class RowsOnDisk:
+    """:class:`~soundloom.common.rows.Rows` that take no memory: they wait in a file without a name.
+
+    It lies in the folder of ``path``, where what is made of the rows is to be written, as temporary
+    folders are in memory on many systems. Nothing is left of it, whatever ends the process.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._dtype, self._shape = np.dtype(float), (0,)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Put rows behind those there are; :class:`SoundloomError` where the disk is full."""
+        try:
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115
+                self._dtype, self._shape = rows.dtype, (0, *rows.shape[1:])
+            self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+            self._file.flush()  # or what fails would do so later
+        except OSError as error:
+            raise _cannot_be_written(self._path, error) from error
+        self._shape = (self._shape[0] + len(rows), *self._shape[1:])
+
+    def joined(self) -> np.ndarray:
+        """Map all rows into memory, read-only: only what is touched is read."""
+        if self._file is None or 0 in self._shape:
+            return np.zeros(self._shape, self._dtype)
+        with self._file as file:  # the map keeps it
+            return np.asarray(np.memmap(file, self._dtype, "r", shape=self._shape))
+
+
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as one ``.npz``; none may hold objects."""
     with written_aside(path) as aside, aside.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
+
+
+# Of the header before a file in a zip archive: its length, where in it the lengths of the name and
+# of what is extra are; of the record of a size beyond 4 GB, which may be needed, and its own head.
+_ZIP_HEADER_BYTES, _ZIP_LENGTHS, _ZIP64_BYTES, _ZIP_EXTRA_BYTES = 30, slice(26, 30), 20, 4
+# What Android's zipalign marks such records with; programs pass over those they do not know.
+_ZIP_PADDING = 0xD935
+_ALIGNED_BYTES = 64
+
+
+def write_mappable(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays as :func:`write_arrays` does, so that :func:`map_arrays` need not read them.
+
+    Each begins at a multiple of 64 bytes. Those that are maps themselves are copied piece by piece.
+    """
+    with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as archive:
+        for name, array in arrays.items():
+            info = zipfile.ZipInfo(f"{name}.npy")  # of 1980, as all that NumPy writes
+            head = _ZIP_HEADER_BYTES + len(info.filename.encode()) + _ZIP64_BYTES + _ZIP_EXTRA_BYTES
+            padding = -(archive.start_dir + head) % _ALIGNED_BYTES
+            info.extra = struct.pack("<HH", _ZIP_PADDING, padding) + bytes(padding)
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Map what :func:`write_mappable` wrote into memory, read-only: only what is touched is read.
+
+    First, though, the whole file is read once, piece by piece, and checksums compared. Raises
+    :class:`SoundloomError` naming the file where it is absent, damaged or something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} is damaged")
+            content = np.memmap(path, np.uint8, "r")
+            return {
+                info.filename.removesuffix(".npy"): _mapped(archive, info, content)
+                for info in archive.infolist()
+            }
+    except FileNotFoundError:
+        raise _no_such_file(path) from None
+    except Exception as error:  # NumPy, zipfile and zlib each raise their own
+        raise SoundloomError(f"{path}: not a .npz of arrays: {first_line(error)}") from None
+
+
+def _mapped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, content: np.ndarray) -> np.ndarray:
+    """One array of an archive, cut out of all that the archive's file holds."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{info.filename} is compressed")
+    with archive.open(info) as member:
+        shape, fortran_order, dtype = _header(member, info.filename)
+        n_header = member.tell()
+    if dtype.hasobject or dtype.itemsize * math.prod(shape) != info.file_size - n_header:
+        raise ValueError(f"{info.filename} does not hold {shape} of {dtype}")
+    lengths = content[info.header_offset :][_ZIP_LENGTHS].tobytes()
+    start = info.header_offset + _ZIP_HEADER_BYTES + sum(struct.unpack("<HH", lengths)) + n_header
+    array = np.ndarray(shape, dtype, content.data, start, order="F" if fortran_order else "C")
+    # Numbers that lie askew are summed up in another order than others.
+    return array if array.flags.aligned else array.copy()
 
 
 def read_arrays(
@@ -206,10 +302,15 @@ def _check_shapes(archive: zipfile.ZipFile, shapes: Mapping[str, tuple[int, ...]
 def _claimed(archive: zipfile.ZipFile, file: str) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of an array in an archive, as its header has them."""
     with archive.open(file) as header:
-        if np.lib.format.read_magic(header) != (1, 0):
-            raise ValueError(f"{file} is of another version of NumPy's format")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(header)
+        shape, _, dtype = _header(header, file)
     return shape, dtype
+
+
+def _header(member: IO[bytes], file: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether columns come first, and type of an array whose file is read up to itself."""
+    if np.lib.format.read_magic(member) != (1, 0):
+        raise ValueError(f"{file} is of another version of NumPy's format")
+    return np.lib.format.read_array_header_1_0(member)
 
 
 SUMS_FILE = "SHA256SUMS"

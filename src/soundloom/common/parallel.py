@@ -32,7 +32,8 @@ def each(
     many cores the machine has, so that the bytes of the results do not depend on it. ``jobs`` is by
     default the number of cores. Without ``desc`` there is no progress bar.
     """
-    return _listed(_here(function, things, arguments, jobs, prefer="threads"), things, desc, unit)
+    done = _here(function, things, arguments, jobs, prefer="threads")
+    return list(_shown(done, things, desc, unit))
 
 
 def each_apart(
@@ -47,6 +48,28 @@ def each_apart(
 ) -> list[Any]:
     """The same of units of work that share no memory: also on other machines, if so configured.
 
+    See :func:`apart`, which holds no more of the results than have not been taken yet.
+    """
+    return list(
+        apart(
+            function, things, *arguments,
+            desc=desc, unit=unit, jobs=jobs, processes=processes, failed=failed,
+        )
+    )  # fmt: skip
+
+
+def apart(
+    function: Callable[..., Any],
+    things: Sequence[Any],
+    *arguments: Any,
+    desc: str,
+    unit: str = "clip",
+    jobs: int | None = None,
+    processes: bool = False,
+    failed: Callable[[Any], bool] | None = None,
+) -> Iterator[Any]:
+    """The results of :func:`each_apart` one by one, in order, as they come.
+
     Whatever a unit needs is pickled with it, functions within functions too, so let it be little:
     the name of a file, not its samples. Here it runs on threads, or in ``processes``. What has
     ``failed`` elsewhere, as for want of a file that only this machine has, is tried again here.
@@ -60,7 +83,7 @@ def each_apart(
             )
     else:
         done = _here(function, things, arguments, jobs, None if processes else "threads")
-    return _listed(done, things, desc, unit)
+    return _shown(done, things, desc, unit)
 
 
 def _here(
@@ -76,5 +99,7 @@ def _here(
         yield from workers(joblib.delayed(function)(thing, *arguments) for thing in things)
 
 
-def _listed(done: Iterable[Any], things: Sequence[Any], desc: str | None, unit: str) -> list[Any]:
-    return list(tqdm(done, total=len(things), desc=desc, unit=unit, disable=desc is None))
+def _shown(
+    done: Iterable[Any], things: Sequence[Any], desc: str | None, unit: str
+) -> Iterator[Any]:
+    return iter(tqdm(done, total=len(things), desc=desc, unit=unit, disable=desc is None))

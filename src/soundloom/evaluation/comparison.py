@@ -63,6 +63,8 @@ _DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "kad": kernel_distance,
 }
 _FEWEST_WINDOWS = 2  # of a set for a distance
+# What compares recordings by pairs takes so many of a larger set, evenly spaced: 130 MB of numbers.
+_MOST_RECORDINGS = 4096
 # Sums are rounded alike on any number of cores, and small products are faster on one.
 _same_on_any_machine = threadpool_limits.wrap(limits=1)
 
@@ -268,8 +270,7 @@ class Comparison:
         """How near a set comes to training audio: correlations of passages, and embeddings."""
         correlations = np.array([match.correlation for match in matches])
         similarities = highest_similarities(
-            np.concatenate([recording.embeddings for recording in sample]),
-            np.concatenate([recording.embeddings for recording in self._training]),
+            np.concatenate(self._embeddings(sample)), self._embeddings(self._training)
         )
         numbers = {"embedding_similarity": float(similarities.mean())}
         if len(correlations):
@@ -291,8 +292,7 @@ class Comparison:
         numbers["frame_change_ratio"] = changes / max(real_changes, _LEAST_FRAME_CHANGE_DB)
         if min(len(sample), len(self._held_out)) > 1:
             numbers["diversity"] = relative_diversity(
-                [recording.embeddings for recording in sample],
-                [recording.embeddings for recording in self._held_out],
+                *(_some(self._embeddings(side)) for side in (sample, self._held_out))
             )
         return numbers
 
@@ -302,12 +302,22 @@ def _pieces_of(recording: RecordingFeatures) -> np.ndarray:
 
 
 def _spaced(parts: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """``count`` of a set's windows, evenly spaced over all of it."""
-    windows = np.concatenate(parts)
-    return windows[evenly_spaced(len(windows), count)]
+    """``count`` of a set's windows, evenly spaced over all of it, which is never put together."""
+    ends = np.cumsum([len(part) for part in parts])
+    chosen = np.array(evenly_spaced(int(ends[-1]), count), int)
+    of_parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    starts = [0, *ends[:-1]]
+    return np.concatenate(
+        [part[own - start] for part, own, start in zip(parts, of_parts, starts, strict=True)]
+    )
 
 
 def _spaced_by_recording(parts: Sequence[np.ndarray], count: int) -> list[np.ndarray]:
-    """``count`` of a set's windows, about, by recording."""
+    """``count`` of a set's windows, about, by recording; one at least of each."""
+    parts = _some(parts)
     share = count / sum(map(len, parts))
     return [part[evenly_spaced(len(part), max(round(share * len(part)), 1))] for part in parts]
+
+
+def _some(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [parts[number] for number in evenly_spaced(len(parts), _MOST_RECORDINGS)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from threading import Lock
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from soundloom.cache.files import Cache
 from soundloom.common.keras_setup import keras_backend, start_keras
+from soundloom.common.rows import Rows, RowsInMemory
 from soundloom.evaluation.config import EvaluateConfig, FurtherEar
-from soundloom.evaluation.features import RecordingFeatures, extract_features
+from soundloom.evaluation.features import FeatureSet, extract_set
 from soundloom.evaluation.tagger import Tagger, TagResult
 
 _STARTING = Lock()
@@ -26,23 +27,30 @@ def heard_before(config: EvaluateConfig) -> Cache:
 class Listener:
     """Hears recordings at one sample rate, those alone that are not ``known``.
 
+    Their features wait in ``rows``, see :func:`~soundloom.evaluation.features.extract_set`.
     Keras starts once there is something to hear: its start takes longer than all else takes then.
     """
 
-    def __init__(self, config: EvaluateConfig, sample_rate_hz: int, known: Cache):
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        sample_rate_hz: int,
+        known: Cache,
+        rows: Callable[[], Rows] = RowsInMemory,
+    ):
         self._config, self._sample_rate_hz, self._known = config, sample_rate_hz, known
+        self._rows = rows
 
-    def __call__(
-        self, recordings: Mapping[str, np.ndarray], hop_seconds: float
-    ) -> list[RecordingFeatures]:
-        """See :func:`~soundloom.evaluation.features.extract_features`."""
-        return extract_features(
+    def __call__(self, recordings: Mapping[str, np.ndarray], hop_seconds: float) -> FeatureSet:
+        """See :func:`~soundloom.evaluation.features.extract_set`."""
+        return extract_set(
             recordings,
             self._sample_rate_hz,
             self._tag,
             hop_seconds=hop_seconds,
             threads=self._config.threads,
             recall=self._known.recall,
+            rows=self._rows,
         )
 
     def _tag(self, samples: np.ndarray, sample_rate_hz: int, hop_seconds: float) -> TagResult:

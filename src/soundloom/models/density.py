@@ -92,12 +92,12 @@ class Density(SequenceModel):
         network = _Network.build(config)
         space = LatentSpace.fit(train, config)
         conditioning = Combined.fit(config.conditioning, train, config.latents.stack_frames)
-        products, squares = [], []
+        products = squares = np.zeros((), np.float32)
         for windows in train.epoch(0):
             latents = normalised(space, windows)
-            products.append((latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1)))
-            squares.append((latents[:, :-1] ** 2).sum(axis=(0, 1)))
-        correlations = sum(products) / np.maximum(sum(squares), 1e-6)
+            products = products + (latents[:, 1:] * latents[:, :-1]).sum(axis=(0, 1))
+            squares = squares + (latents[:, :-1] ** 2).sum(axis=(0, 1))
+        correlations = products / np.maximum(squares, 1e-6)
         turns, extremes = cls.fit_turns(config, train, space), _extremes(space, train)
         model = cls(config, frames_per_second, network, space, conditioning, turns, extremes)
         network.head.start_at(correlations, model._latent_weights)
@@ -185,12 +185,12 @@ def _extremes(space: LatentSpace, batches: Batches) -> np.ndarray:
 
     Of the strangest moment in hours of music, a model has not learnt what comes after it.
     """
-    bounds = [
-        (latents.min(axis=(0, 1)), latents.max(axis=(0, 1)))
-        for latents in (normalised(space, windows) for windows in batches.epoch(0))
-    ]
-    lowest, highest = zip(*bounds, strict=True)
-    return np.array([np.mean(lowest, axis=0), np.mean(highest, axis=0)])
+    total, n_batches = np.zeros((), np.float32), 0
+    for windows in batches.epoch(0):
+        latents = normalised(space, windows)
+        total = total + np.array([latents.min(axis=(0, 1)), latents.max(axis=(0, 1))])
+        n_batches += 1
+    return total / n_batches
 
 
 def draws_of(n_latents: int, config: DensityConfig) -> np.ndarray:

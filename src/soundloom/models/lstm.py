@@ -85,9 +85,11 @@ class Lstm(FrameModel):
         """Standardise inputs by the mean and variance of training frames."""
         network = _Network.build(config.lstm, n_bins)
         mean = mean_frame(train)
-        variance = np.mean(
-            [((windows - mean) ** 2).mean(axis=(0, 1)) for windows in train.epoch(0)], axis=0
-        )
+        variances, n_batches = np.zeros(()), 0
+        for windows in train.epoch(0):
+            variances = variances + ((windows - mean) ** 2).mean(axis=(0, 1))
+            n_batches += 1
+        variance = variances / n_batches
         network.standardise.set_weights([mean, 1.0 / np.sqrt(variance + 1e-6)])
         return cls(network, np.zeros((n_bins, n_bins), np.float32))
 

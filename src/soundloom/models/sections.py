@@ -68,19 +68,29 @@ class Turns:
 
     @classmethod
     def fit(cls, train: Batches, space: LatentSpace, n_turns: int) -> Self:
-        """``n_turns`` of those windows whose halves differ much; some twice, if there are fewer."""
-        sides, differences = [], []
+        """``n_turns`` of those windows whose halves differ much; some twice, if there are fewer.
+
+        Two passes over the windows: of all of them no more is held than how much their halves
+        differ, and statistics of those alone that are chosen.
+        """
+        differences = []
         for windows in train.epoch(0):
-            half = windows.shape[1] // 2
-            halves = windows[:, :half], windows[:, -half:]
-            sides.append([statistics_of(space.encode(frames)) for frames in halves])
-            first, second = (frames.mean(axis=1) for frames in halves)
+            first, second = (frames.mean(axis=1) for frames in _halves(windows))
             differences.append(np.square(first - second).mean(axis=1))
-        before, after = (np.concatenate(side) for side in zip(*sides, strict=True))
         ascending = np.argsort(np.concatenate(differences), kind="stable")
         places = np.linspace(_LEAST_SHARE, _MOST_SHARE, n_turns) * (len(ascending) - 1)
         chosen = ascending[places.round().astype(int)]
-        return cls(before[chosen].astype(np.float32), after[chosen].astype(np.float32))
+        sides = np.zeros((2, n_turns, 2 * space.latents.n_latents), np.float32)
+        first_window = 0
+        for windows in train.epoch(0):
+            halves, places_here = _halves(windows), chosen - first_window
+            here = (places_here >= 0) & (places_here < len(windows))
+            for side, number in zip(sides, range(2), strict=True):
+                if here.any():
+                    # All of a batch are encoded: of fewer rows, sums are rounded otherwise.
+                    side[here] = statistics_of(space.encode(halves[number]))[places_here[here]]
+            first_window += len(windows)
+        return cls(*sides)
 
     def styles(
         self,
@@ -136,6 +146,12 @@ def section_steps(bar_steps: np.ndarray, wanted_steps: float) -> np.ndarray:
     doublings = np.rint(np.log2(wanted_steps / bar_steps))
     bars = np.clip(2.0**doublings, _FEWEST_BARS, _MOST_BARS)
     return (bars * bar_steps).astype(int)
+
+
+def _halves(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first half of windows ``(batch, n_frames, n_bins)``, and the last."""
+    half = windows.shape[1] // 2
+    return windows[:, :half], windows[:, -half:]
 
 
 def _turned(own: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:

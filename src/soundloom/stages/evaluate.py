@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from soundloom.audio.files import read_audio, write_audio
-from soundloom.common.io import folder_written_aside, read_arrays, read_json, write_json
+from soundloom.common.io import folder_written_aside, read_json, write_json
 from soundloom.common.paths import (
     EVALUATED_FOLDER,
     GENERATED_FOLDER,
@@ -21,7 +21,8 @@ from soundloom.corpus.manifest import Manifest
 from soundloom.corpus.split import parse_segment_name
 from soundloom.evaluation.comparison import STABILITY_HOP_SECONDS, Comparison
 from soundloom.evaluation.config import EvaluateConfig
-from soundloom.evaluation.features import from_arrays, top_tags
+from soundloom.evaluation.features import top_tags
+from soundloom.evaluation.files import read_features
 from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.evaluation.hearing import Listener, heard_before
 from soundloom.evaluation.metrics.log_mel import PASSAGE_SECONDS
@@ -40,8 +41,7 @@ def main() -> None:
     if tally := known.tally("recordings", "heard"):
         print(tally)
     training, held_out = (
-        from_arrays(read_arrays(REFERENCE_FOLDER / f"{name}.npz"))
-        for name in ("training", "held_out")
+        read_features(REFERENCE_FOLDER / f"{name}.npz") for name in ("training", "held_out")
     )
     comparison = Comparison(held_out, training, config, rate_hz)
     matches = comparison.nearest(features)

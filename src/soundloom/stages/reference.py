@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from soundloom.audio.files import read_audio
-from soundloom.common.io import folder_written_aside, write_arrays, write_json
+from soundloom.common.io import RowsOnDisk, folder_written_aside, write_json
 from soundloom.common.lazy import LazyMapping, later
 from soundloom.common.parallel import each
 from soundloom.common.paths import FRAMES_FOLDER, RAW_FOLDER, REFERENCE_FOLDER, metrics_file
@@ -28,9 +28,9 @@ from soundloom.evaluation.features import (
     STRUCTURE_SECONDS,
     hop_for,
     mean_structure,
-    to_arrays,
     top_tags,
 )
+from soundloom.evaluation.files import write_features
 from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.evaluation.hearing import Listener, heard_before
 from soundloom.spectral.files import FrameFolder
@@ -51,7 +51,7 @@ def main() -> None:
     held_out_hop = hop_seconds(segment.n_samples for segment in held_out_segments)
     controls = {}
     with heard_before(config) as known:
-        hear = Listener(config, rate_hz, known)
+        hear = Listener(config, rate_hz, known, partial(RowsOnDisk, REFERENCE_FOLDER))
         training_features, held_out_features = hear(training, hop), hear(held_out, held_out_hop)
         for name, recordings in make_controls(
             FrameFolder(FRAMES_FOLDER).read_codec().mono,
@@ -87,8 +87,8 @@ def main() -> None:
     heard = {"training": training_features, "held_out": held_out_features, **controls}
     tags = {name: top_tags(features) for name, features in heard.items()}
     with folder_written_aside(REFERENCE_FOLDER) as aside:
-        write_arrays(aside / "training.npz", to_arrays(training_features))
-        write_arrays(aside / "held_out.npz", to_arrays(held_out_features))
+        write_features(aside / "training.npz", training_features)
+        write_features(aside / "held_out.npz", held_out_features)
         write_json(aside / "tags.json", tags)
     write_json(metrics_file("reference"), numbers)
 

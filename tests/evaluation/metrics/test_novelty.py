@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,10 +120,24 @@ def test_the_closest_pairs_do_not_overlap() -> None:
 
 
 def test_the_similarity_of_the_nearest_embeddings() -> None:
-    training = np.array([[1.0, 0.0], [0.0, 2.0], [-1.0, -1.0]])
+    training = [np.array([[1.0, 0.0], [0.0, 2.0]]), np.zeros((0, 2)), np.array([[-1.0, -1.0]])]
     generated = np.array([[3.0, 0.0], [1.0, 1.1], [-5.0, -5.0], [0.0, 0.0]])
-    for block_windows in (1, 2, 4096):
+    for block_windows in (1, 2, 3, 4096):
         similarities = highest_similarities(generated, training, block_windows)
         assert similarities == pytest.approx([1.0, 1.1 / np.hypot(1.0, 1.1), 1.0, 0.0])
     with pytest.raises(SoundloomError, match="no training embeddings"):
         highest_similarities(generated, training[:0])
+
+
+def test_many_passages_and_windows_are_compared_in_lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    song = [SONGS[1][2 * RATE_HZ : 8 * RATE_HZ]]
+    rng = np.random.default_rng(0)
+    embeddings, training = rng.standard_normal((7, 5)), [rng.standard_normal((4, 5))] * 2
+    at_once, similarities = matches_of(*song), highest_similarities(embeddings, training, 3)
+    assert len(at_once) == 3
+    monkeypatch.setattr("soundloom.evaluation.metrics.novelty._AT_ONCE", 2)
+    in_lots = matches_of(*song)
+    for one, other in zip(at_once, in_lots, strict=True):
+        assert one == replace(other, correlation=one.correlation)
+        assert one.correlation == pytest.approx(other.correlation, abs=1e-6)
+    assert highest_similarities(embeddings, training, 3) == pytest.approx(similarities)

@@ -15,7 +15,7 @@ always give the held-out audio's own figures beside the generated audio's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,10 @@ from soundloom.evaluation.metrics.log_mel import (
     passage_frames,
     passages,
 )
+
+# Of more passages, or windows of embeddings, lots of so many are compared one after another: they
+# take 50 MB, or 130. So many passages are of an hour and a half.
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,21 @@ def nearest_passages(
         raise SoundloomError(
             f"novelty: no training clip is {n_frames / rate:.1f} s long, the length compared"
         )
-    if not places:
-        return []
+    return [
+        match
+        for first in range(0, len(places), _AT_ONCE)
+        for match in _nearest(generated, places[first : first + _AT_ONCE], training, n_frames, rate)
+    ]
+
+
+def _nearest(
+    generated: Sequence[np.ndarray],
+    places: Sequence[tuple[int, int]],
+    training: Sequence[np.ndarray],
+    n_frames: int,
+    rate: float,
+) -> list[Match]:
+    """The training passage nearest to that at each of ``places``: clip, and first frame."""
     wanted = np.concatenate(
         [passages(generated[clip], np.array([start]), n_frames) for clip, start in places]
     )
@@ -111,21 +128,38 @@ def closest_pairs(
 
 
 def highest_similarities(
-    generated: np.ndarray, training: np.ndarray, block_windows: int = 4096
+    generated: np.ndarray, training: Sequence[np.ndarray], block_windows: int = 4096
 ) -> np.ndarray:
     """Cosine similarity of each generated window to the training window most like it.
 
-    Embeddings ``generated`` (n, d), ``training`` (m, d) → ``(n,)`` in [-1, 1]. A vector of zeros is
-    similar to nothing (0). Raises :class:`SoundloomError` when ``training`` is empty.
+    Embeddings ``generated`` (n, d), ``training`` (m, d) by recording → ``(n,)`` in [-1, 1]. A
+    vector of zeros is similar to nothing (0). Raises :class:`SoundloomError` when ``training`` is
+    empty.
     """
-    if not len(training):
+    if not any(map(len, training)):
         raise SoundloomError("novelty: there are no training embeddings to compare with")
     wanted = _unit_rows(generated)
     best = np.full(len(wanted), -np.inf)
-    for first in range(0, len(training), block_windows):
-        similarities = wanted @ _unit_rows(training[first : first + block_windows]).T
-        best = np.maximum(best, similarities.max(axis=1))
+    for block in _blocks(training, block_windows):
+        rows = _unit_rows(block)
+        for first in range(0, len(wanted), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            best[some] = np.maximum(best[some], (wanted[some] @ rows.T).max(axis=1))
     return np.clip(best, -1.0, 1.0)
+
+
+def _blocks(parts: Iterable[np.ndarray], n_rows: int) -> Iterator[np.ndarray]:
+    """``parts`` on end, ``n_rows`` at a time: what :func:`highest_similarities` goes through."""
+    waiting: list[np.ndarray] = []
+    n_waiting = 0
+    for part in parts:
+        while n_waiting + len(part) >= n_rows:
+            yield np.concatenate([*waiting, part[: n_rows - n_waiting]])
+            part, waiting, n_waiting = part[n_rows - n_waiting :], [], 0
+        waiting.append(part)
+        n_waiting += len(part)
+    if n_waiting:
+        yield np.concatenate(waiting)
 
 
 def _unit_rows(vectors: np.ndarray) -> np.ndarray:
