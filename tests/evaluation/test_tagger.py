@@ -230,7 +230,9 @@ def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, pretrained: Modul
     # Where windows overlap, the further ears still hear one after the other.
     overlapping = tagger(samples[: RATE_HZ * 7], RATE_HZ, hop_seconds=1.0)
     assert len(overlapping.embeddings) == 5
-    np.testing.assert_array_equal(overlapping.further["MSD_vgg"], first.further["MSD_vgg"][:2])
+    # Frames of a shorter recording round differently on some processors.
+    vgg = overlapping.further["MSD_vgg"], first.further["MSD_vgg"][:2]
+    np.testing.assert_allclose(*vgg, atol=1e-4)
     # A window's numbers do not depend on those beside it.
     beginning = tagger(samples[: RATE_HZ * 10], RATE_HZ)
     np.testing.assert_array_equal(beginning.embeddings[:2], first.embeddings[:2])
