@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dvc.utils.serialize import parse_yaml as parse_as_dvc
 from ruamel.yaml import YAML
 
 from params import REPOSITORY
@@ -42,6 +41,8 @@ class Baking(Section):
     ],
 )
 def test_values_are_those_of_yaml_1_2_as_dvc_reads_them(text: str, value: object) -> None:
+    from dvc.utils.serialize import parse_yaml as parse_as_dvc
+
     document = f"key: {text}\n"
     for parsed in (parse_yaml(document), parse_as_dvc(document, "params.yaml")):
         found = parsed["key"]
@@ -50,6 +51,8 @@ def test_values_are_those_of_yaml_1_2_as_dvc_reads_them(text: str, value: object
 
 
 def test_params_are_what_dvc_reads() -> None:
+    from dvc.utils.serialize import parse_yaml as parse_as_dvc
+
     path = REPOSITORY / "params.yaml"
     text = path.read_text(encoding="utf-8")
     assert parse_as_dvc(text, path) == parse_yaml(text)
