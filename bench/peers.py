@@ -7,11 +7,11 @@
 They need packages that nothing else here does, in an environment of their own: ``uv run
 bench/peers.py``, or ``pip install torch transformers diffusers`` first. Their sizes are those that
 were published, their weights random: how long a step takes does not depend on them.
-*MusicGen-small*
-(Copet et al. 2023): 24 layers of 1024, a text of a few words, with guidance, so that each step is
-computed twice, and EnCodec at 32 kHz. *audio-diffusion-256* (a U-Net on mel spectrograms of 256 by
-256, 5 s each): 50 steps of DDIM, as its authors run it; the spectrogram still has to be turned
-into sound, which is left out.
+
+*MusicGen-small* (Copet et al. 2023): 24 layers of 1024, a text of a few words, with guidance, so
+that each step is computed twice, and EnCodec at 32 kHz. *audio-diffusion-256*, a U-Net on mel
+spectrograms of 256 by 256, 5 s each: 50 steps of DDIM, as its authors run it; the spectrogram still
+has to be turned into sound, which is left out.
 
 Soundloom's own figures are in results.md: run ``bench/speed.py`` beside this, on the same machine.
 """
