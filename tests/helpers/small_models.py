@@ -9,6 +9,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from params import small_config
 from recordings import music
@@ -89,8 +90,9 @@ def small_codec(channels: int = 1) -> FrameCodec:
 
 @functools.cache
 def frames() -> np.ndarray:
-    """Eight seconds of frames, ``(690, N_BINS)``."""
-    return small_codec().encode(music(8, RATE_HZ))
+    """Eight seconds of frames, ``(690, N_BINS)``, the same wherever they are first asked for."""
+    with threadpool_limits(1):  # as in every process of the pipeline
+        return small_codec().encode(music(8, RATE_HZ))
 
 
 def batches(part: str, seed: int | None = None, batch_size: int = 8) -> WindowBatches:
