@@ -7,22 +7,60 @@ stage fails, or is interrupted, the outputs that DVC removed before it ran come 
 its training in MLflow says so.
 """
 
-import argparse
-import importlib
+# No more is imported up here, where an interrupt would leave outputs removed.
 import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
 
 
 def main() -> None:
     """Check params.yaml, then run the stage named on the command line."""
-    stages = sorted(
-        file.stem
-        for file in (Path(__file__).parent / "soundloom" / "stages").glob("*.py")
-        if file.stem != "__init__"
+    try:
+        from soundloom.common.ending import exit_status_kept
+
+        with exit_status_kept():
+            from soundloom.common.errors import run_or_exit
+
+            run_or_exit(_run)
+    except BaseException as ending:
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # not every system has the last
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
+        if not isinstance(ending, KeyboardInterrupt):
+            _bring_outputs_back(getattr(ending, "code", 1))
+            raise
+        # Before anybody was there to handle it.
+        from soundloom.common.errors import INTERRUPTED, say_interrupted
+
+        say_interrupted()
+        _bring_outputs_back(INTERRUPTED)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _bring_outputs_back(status: object) -> None:
+    """Where DVC runs this, and not to its end: a status of 0 would have it take them for new."""
+    stage = os.environ.get("DVC_STAGE")
+    if not status or not stage or stage not in sys.argv[1:]:
+        return
+    import subprocess
+    from pathlib import Path
+
+    # In another process: this one may be half-way through an import, and NumPy's cannot be begun
+    # again.
+    subprocess.run(
+        [sys.executable, "-m", "soundloom.experiments.outputs", stage, str(status)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
+        check=False,
     )
+
+
+def _run() -> None:
+    import argparse
+    import importlib
+    from pathlib import Path
+
+    files = (Path(__file__).parent / "soundloom" / "stages").glob("*.py")
+    stages = sorted(file.stem for file in files if file.stem != "__init__")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("stage", choices=stages)
     parser.add_argument("--debug", action="store_true", help="print tracebacks")
@@ -30,35 +68,6 @@ def main() -> None:
     if arguments.debug:
         os.environ["SOUNDLOOM_DEBUG"] = "1"
 
-    from soundloom.common.ending import exit_status_kept
-
-    with exit_status_kept():
-        _run_or_bring_back(arguments.stage)
-
-
-def _run_or_bring_back(stage: str) -> None:
-    from soundloom.common.errors import ENDING, run_or_exit
-
-    try:
-        run_or_exit(lambda: _run(stage))
-    except BaseException as ending:
-        for sign in (signal.SIGINT, *ENDING):
-            signal.signal(sign, signal.SIG_IGN)
-        by_dvc = os.environ.get("DVC_STAGE") == stage
-        # A status of 0 would have DVC take them for the outputs of this run.
-        if by_dvc and not (isinstance(ending, SystemExit) and ending.code == 0):
-            status = str(getattr(ending, "code", 1))
-            # In another process: this one may be half-way through an import, and NumPy's cannot be
-            # begun again.
-            subprocess.run(
-                [sys.executable, "-m", "soundloom.experiments.outputs", stage, status],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent)},
-                check=False,
-            )
-        raise
-
-
-def _run(stage: str) -> None:
     from soundloom.common.threads import one_thread_for_linear_algebra
 
     one_thread_for_linear_algebra()
@@ -71,17 +80,17 @@ def _run(stage: str) -> None:
         remove_leavings(folder)
     config = Config.load()
     config.check_packages()
-    if stage in ("download", "train"):  # before what takes longest
+    if arguments.stage in ("download", "train"):  # before what takes longest
         config.check_files()
-    main = importlib.import_module(f"soundloom.stages.{stage}").main
+    run = importlib.import_module(f"soundloom.stages.{arguments.stage}").main
     if config.compute.backend == "loky":
-        main()
+        run()
         return
 
     from soundloom.common.dask_workers import on_workers
 
     with on_workers(config.compute, config.evaluate.threads):
-        main()
+        run()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from params import REPOSITORY, write_params
 
+OUTPUT = b'{"n_clips": 3}\n'
 # As if Ctrl+C had been pressed while modules are still imported.
 _INTERRUPTED_EARLY = """
 import runpy, sys
@@ -26,18 +28,51 @@ runpy.run_path(script, run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("name", ["soundloom.config", "numpy.exceptions"])
-def test_ctrl_c_while_modules_are_imported_is_one_line(
-    project: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also within NumPy, which cannot be imported after that; outputs come back nevertheless."""
+@pytest.fixture
+def ran_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose ``split`` has put out a file once; DVC, which has removed it, runs it."""
     write_params(project)
+    for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
+        subprocess.run(command, check=True)
+    (project / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  download: {cmd: python}\n  split:\n    cmd: python\n"
+        "    outs:\n    - path: metrics/split.json\n"
+        f"      md5: {hashlib.md5(OUTPUT).hexdigest()}\n      size: {len(OUTPUT)}\n"
+    )
+    kept = project / ".dvc/cache/files/md5" / hashlib.md5(OUTPUT).hexdigest()[:2]
+    kept.mkdir(parents=True)
+    (kept / hashlib.md5(OUTPUT).hexdigest()[2:]).write_bytes(OUTPUT)
+    (project / "metrics").mkdir()
     monkeypatch.setenv("DVC_STAGE", "split")
+    return project
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "soundloom.common.ending",
+        "soundloom.common.errors",
+        "argparse",
+        "soundloom.config",
+        "numpy.exceptions",
+    ],
+)
+def test_ctrl_c_while_modules_are_imported_is_one_line(ran_once: Path, name: str) -> None:
+    """From the first of them on; also within NumPy, which cannot be imported after that."""
     program = f"INTERRUPTED = {name!r}\n{_INTERRUPTED_EARLY}"
     command = [sys.executable, "-c", program, str(REPOSITORY / "src/stage.py"), "split"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
     assert done.returncode == 130
+    assert (ran_once / "metrics/split.json").read_bytes() == OUTPUT
+
+
+def test_a_command_line_that_is_none_costs_no_output_either(ran_once: Path) -> None:
+    command = [sys.executable, str(REPOSITORY / "src/stage.py"), "split", "--fast"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "unrecognized arguments: --fast" in done.stderr
+    assert done.returncode == 2
+    assert (ran_once / "metrics/split.json").read_bytes() == OUTPUT
 
 
 def test_a_backend_that_is_not_there_stops_every_stage(

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 INTERRUPTED = 130  # the exit status: by Ctrl+C, or a signal that is handled like it
-_SOON_SECONDS = 0.05
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
 
 # What an address may hold that nobody else is to read: user and password before the host (a path,
@@ -100,6 +99,9 @@ def _end_by_signals_as_by_ctrl_c() -> None:
             signal.signal(sign, interrupt)
 
 
+_SOON_SECONDS = 0.05
+
+
 @contextmanager
 def _no_interrupt_lost() -> Iterator[None]:
     """Interrupt again, soon, where an interrupt came while some object was being deleted.
@@ -132,6 +134,11 @@ def _no_interrupt_lost() -> Iterator[None]:
         sys.unraisablehook = former
 
 
+def say_interrupted() -> None:
+    """What whoever interrupted is told."""
+    print("soundloom: interrupted; nothing half-written was kept", file=sys.stderr)
+
+
 def run_or_exit(action: Callable[[], object]) -> None:
     """Run ``action``; its :class:`SoundloomError`, ``OSError`` and lack of memory end in one line.
 
@@ -153,5 +160,5 @@ def run_or_exit(action: Callable[[], object]) -> None:
     except MemoryError as error:
         exit_with(SoundloomError(f"not enough memory: {first_line(error)}"))
     except KeyboardInterrupt:
-        print("soundloom: interrupted; nothing half-written was kept", file=sys.stderr)
+        say_interrupted()
         raise SystemExit(INTERRUPTED) from None
