@@ -18,7 +18,7 @@ import numpy as np
 
 from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError, run_or_exit
-from soundloom.common.io import read_arrays, read_json
+from soundloom.common.io import read_json
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.lazy import LazyMapping
 from soundloom.common.params import flattened
@@ -26,7 +26,8 @@ from soundloom.common.paths import GENERATED_FOLDER, REFERENCE_FOLDER
 from soundloom.corpus.files import read_manifest
 from soundloom.evaluation.comparison import COUNTED, STABILITY_HOP_SECONDS, Comparison
 from soundloom.evaluation.config import FIRST_EAR, EvaluateConfig
-from soundloom.evaluation.features import RecordingFeatures, extract_features, from_arrays
+from soundloom.evaluation.features import RecordingFeatures, extract_features
+from soundloom.evaluation.files import read_features
 from soundloom.evaluation.paired import paired_differences
 
 DISTANCES = ("fad", "kad", "mad")
@@ -52,7 +53,7 @@ def main() -> None:
     if prompts[0] != prompts[1]:
         raise SoundloomError(f"{arguments.a} and {arguments.b} continue other prompts")
 
-    def heard(project: Path, names: Sequence[str]) -> list[RecordingFeatures]:
+    def heard(project: Path, names: Sequence[str]) -> Sequence[RecordingFeatures]:
         folder = project / GENERATED_FOLDER / "samples"
         files = {name: folder / f"{name}.wav" for name in names}
         audio = LazyMapping(
@@ -67,8 +68,7 @@ def main() -> None:
         for project, side in zip((arguments.a, arguments.b), entries, strict=True)
     )
     held_out, training = (
-        from_arrays(read_arrays(REFERENCE_FOLDER / f"{part}.npz"))
-        for part in ("held_out", "training")
+        read_features(REFERENCE_FOLDER / f"{part}.npz") for part in ("held_out", "training")
     )
     # Intervals of each by itself are not asked for.
     alone = config.model_copy(update={"n_resamples": 0})

@@ -14,7 +14,6 @@ import numpy as np
 
 from soundloom.audio.files import read_audio
 from soundloom.common.errors import run_or_exit
-from soundloom.common.io import read_arrays
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.parallel import each
 from soundloom.common.params import parse_yaml
@@ -24,7 +23,8 @@ from soundloom.corpus.files import read_manifest, read_part, read_split
 from soundloom.corpus.split import parse_segment_name
 from soundloom.evaluation.comparison import Comparison
 from soundloom.evaluation.controls import resynthesised
-from soundloom.evaluation.features import extract_features, from_arrays, hop_for
+from soundloom.evaluation.features import extract_features, hop_for
+from soundloom.evaluation.files import read_features
 from soundloom.evaluation.ground_truth import truth_kept
 from soundloom.spectral.encoding import fit_codec
 from soundloom.stages.reference import audio_of
@@ -66,8 +66,7 @@ def main() -> None:
         rate_hz,
     )
     known_held_out, known_training = (
-        from_arrays(read_arrays(REFERENCE_FOLDER / f"{part}.npz"))
-        for part in ("held_out", "training")
+        read_features(REFERENCE_FOLDER / f"{part}.npz") for part in ("held_out", "training")
     )
     comparison = Comparison(known_held_out, known_training, config.evaluate, rate_hz)
     truths = manifest.truths({name: parse_segment_name(name)[0] for name in held_out})

@@ -90,6 +90,16 @@ def test_check_says_what_follows_from_the_params(capsys: pytest.CaptureFixture[s
     assert printed.startswith("params.yaml is valid: builtin, rock\n")
     n_bins = small_config().spectrogram.n_bins
     assert f"  frames of {n_bins} bins, 86.133 a second\n" in printed
+    assert "sections" not in printed
+
+
+def test_check_says_that_lstm_makes_no_sections(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params(folder, {"model.name": "lstm", "generate.section_seconds": 8.0})
+    main(["check"])
+    said = "  no sections (generate.section_seconds), as model.name is lstm\n"
+    assert capsys.readouterr().out.endswith(said)
 
 
 @pytest.mark.parametrize(

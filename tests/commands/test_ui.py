@@ -111,7 +111,7 @@ def test_a_signal_to_the_command_ends_all_its_processes(folder: Path) -> None:
     with served(folder, (sys.executable, "-c", program)) as (process, _):
         printed_address(process)
         assert len(family(process)) == 3
-        assert end(process, signal.SIGTERM) == ""
+        assert end(process, signal.SIGTERM) == "starting MLflow, which takes some seconds\n"
 
 
 @pytest.mark.parametrize(
@@ -163,5 +163,6 @@ def test_a_server_that_ends_by_itself_is_an_error(
         main(["ui", "--port", "0"])
     assert ended.value.code == 1
     assert capfd.readouterr().err == (
+        "starting MLflow, which takes some seconds\n"
         "no memory\nsoundloom: error: MLflow's server ended by itself, with status 3\n"
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -26,7 +27,7 @@ from soundloom.common.dask_workers import on_workers
 from soundloom.common.errors import SoundloomError
 from soundloom.common.io import RowsOnDisk, folder_written_aside, written_aside
 from soundloom.common.parallel import each_apart
-from soundloom.evaluation.features import extract_set
+from soundloom.evaluation.features import extract_features
 from soundloom.evaluation.files import write_features
 from soundloom.evaluation.tagger import TagResult
 
@@ -79,8 +80,12 @@ def tree(folder: Path) -> dict[str, bytes]:
 @needs_dask
 @pytest.mark.usefixtures("threads_for_processes")
 def test_stages_make_the_same_bytes_there_as_here(
-    address: str, project: Path, save_params: Callable[[dict[str, Any]], None]
+    address: str,
+    project: Path,
+    save_params: Callable[[dict[str, Any]], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    from soundloom.commands import check
     from soundloom.stages import download, spectrogram, split
 
     for seed in range(5):
@@ -94,6 +99,8 @@ def test_stages_make_the_same_bytes_there_as_here(
     shutil.rmtree(project / ".dvc")  # all that is known from before
     for made in ("data/raw", "data/spectrogram", "metrics"):
         shutil.rmtree(project / made)
+    check.run(Namespace())
+    assert f"  2 workers at {address}\n" in capsys.readouterr().out
     with on_workers(at(address), 1):
         download.main()
     subprocess.run([sys.executable, REPOSITORY / "src/stage.py", "spectrogram"], check=True)
@@ -113,7 +120,7 @@ def test_features_heard_there_wait_on_the_disk_here(address: str, tmp_path: Path
 
     def written(name: str) -> bytes:
         rows = partial(RowsOnDisk, tmp_path / name)
-        found = extract_set(audio, 8000, ears, hop_seconds=1.0, threads=1, rows=rows)
+        found = extract_features(audio, 8000, ears, hop_seconds=1.0, threads=1, rows=rows)
         write_features(tmp_path / name, found)
         return (tmp_path / name).read_bytes()
 
@@ -134,7 +141,7 @@ def test_work_of_a_worker_that_is_killed_is_done_by_others(address: str, tmp_pat
 
     died = tmp_path / "died"
     with on_workers(at(address), 1), folder_written_aside(tmp_path / "out") as aside:
-        done = each_apart(work, range(20), aside, died, desc="work")
+        done = list(each_apart(work, range(20), aside, died, desc="work"))
         left = [file for file in aside.iterdir() if file.name.endswith(".part")]
     assert died.exists()
     assert len(left) == 1
@@ -154,8 +161,8 @@ def test_what_only_this_machine_can_do_is_done_here(address: str) -> None:
         return result is None
 
     with on_workers(at(address), 1):
-        assert each_apart(work, range(6), desc="work", failed=failed) == list(range(6))
-        assert each_apart(work, range(6), desc="work") == [None, 1, 2, None, 4, 5]
+        assert list(each_apart(work, range(6), desc="work", failed=failed)) == list(range(6))
+        assert list(each_apart(work, range(6), desc="work")) == [None, 1, 2, None, 4, 5]
 
 
 @needs_dask
@@ -180,7 +187,7 @@ def test_a_fault_of_the_users_stays_one_and_ends_the_work(address: str, tmp_path
         raise SoundloomError(f"{number} is odd")
 
     with on_workers(at(address), 1), pytest.raises(SoundloomError, match=r"^1 is odd$"):
-        each_apart(work, [1, 2, 3], desc="work")
+        list(each_apart(work, [1, 2, 3], desc="work"))
 
 
 @needs_dask
@@ -192,7 +199,7 @@ def test_a_worker_that_is_not_as_this_process_is_refused(
     monkeypatch.setattr(dask_workers, "footing", lambda: ours)
     refused = rf"^compute\.address is '{address}'; its worker tcp://\S+ must .* another {other}: "
     with on_workers(at(address), 1), pytest.raises(SoundloomError, match=refused):
-        each_apart(abs, [1], desc="work")
+        list(each_apart(abs, [1], desc="work"))
 
 
 @needs_dask
@@ -201,7 +208,7 @@ def test_a_folder_that_workers_do_not_have_is_named(
 ) -> None:
     monkeypatch.setattr(dask_workers.Path, "cwd", lambda: Path("/not/there"))
     with on_workers(at(address), 1), pytest.raises(SoundloomError, match="project at '/not/there'"):
-        each_apart(abs, [1], desc="work")
+        list(each_apart(abs, [1], desc="work"))
 
 
 @needs_dask
@@ -213,13 +220,13 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_or_strange_ones_is_name
     monkeypatch.setattr(dask_workers, "_PATIENCE_SECONDS", 1)
     nobody = r"^compute\.address is 'tcp://127\.0\.0\.1:9'; it must be that of a Dask scheduler: "
     with on_workers(at("tcp://127.0.0.1:9"), 1), pytest.raises(SoundloomError, match=nobody):
-        each_apart(abs, [1], desc="work")
+        list(each_apart(abs, [1], desc="work"))
     with (
         LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
         on_workers(at(cluster.scheduler_address), 1),
     ):
         with pytest.raises(SoundloomError, match="must have workers, and has none"):
-            each_apart(abs, [1], desc="work")
+            list(each_apart(abs, [1], desc="work"))
         monkeypatch.undo()
         (tmp_path / "soundloom.py").touch()  # of another environment
         worker = subprocess.Popen(
@@ -229,7 +236,7 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_or_strange_ones_is_name
         )  # fmt: skip
         try:
             with pytest.raises(SoundloomError, match="must run in this project's environment: No"):
-                each_apart(abs, [1], desc="work")
+                list(each_apart(abs, [1], desc="work"))
         finally:
             worker.kill()
             worker.wait()
@@ -237,4 +244,4 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_or_strange_ones_is_name
 
 def test_by_default_all_is_done_here() -> None:
     assert small_params()["compute"] == {"backend": "loky", "address": "", "devices": 0}
-    assert each_apart(abs, [-1, 2, -3], desc="work") == [1, 2, 3]
+    assert list(each_apart(abs, [-1, 2, -3], desc="work")) == [1, 2, 3]

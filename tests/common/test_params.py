@@ -180,3 +180,12 @@ def test_flattened_keys_set_anew_give_the_document_again() -> None:
     assert flat == {"a.b.c": 1, "a.b.d": [1, 2], "a.e": "", "f": None}
     assert with_keys({}, flat) == document
     assert list(flattened(document, "/")) == ["a/b/c", "a/b/d", "a/e", "f"]
+
+
+def test_of_very_many_faults_a_few_are_told() -> None:
+    unknown = {f"key_{number}": 0 for number in range(9)}
+    with pytest.raises(SoundloomError) as told:
+        Baking.parse({"baking": {"minutes": 40, "loaves": 1, **unknown}}, "params.yaml")
+    faults = str(told.value).split("; ")
+    assert faults[0] == "params.yaml: baking.key_0 is not a known key"
+    assert faults[4:] == ["baking.key_4 is not a known key", "and 4 more like these"]

@@ -19,10 +19,10 @@ from soundloom.evaluation.comparison import COUNTED, STABILITY_HOP_SECONDS, Comp
 from soundloom.evaluation.config import FURTHER_EARS, EvaluateConfig
 from soundloom.evaluation.controls import noise_like, prompt_loop, splice
 from soundloom.evaluation.features import (
+    FeatureSet,
     RecordingFeatures,
     describe,
     extract_features,
-    from_arrays,
     hop_for,
     to_arrays,
     top_tags,
@@ -69,7 +69,9 @@ def extract(tagger: Tagger) -> Extract:
     def extracted(recordings: Mapping[str, np.ndarray]) -> list[RecordingFeatures]:
         lengths = [len(samples) / RATE_HZ for samples in recordings.values()]
         hop_seconds = hop_for(lengths, N_WINDOWS)
-        return extract_features(recordings, RATE_HZ, tagger, hop_seconds=hop_seconds, threads=2)
+        return list(
+            extract_features(recordings, RATE_HZ, tagger, hop_seconds=hop_seconds, threads=2)
+        )
 
     return extracted
 
@@ -305,7 +307,7 @@ def test_a_group_in_which_real_audio_does_not_vary_has_no_ratio(
 
 def test_sets_read_back_from_arrays(held_out: list[RecordingFeatures]) -> None:
     features = [replace(held_out[0], name="one"), replace(held_out[1], name="two ü")]
-    for before, after in zip(features, from_arrays(to_arrays(features)), strict=True):
+    for before, after in zip(features, FeatureSet(to_arrays(features)), strict=True):
         assert (before.name, before.seconds) == (after.name, after.seconds)
         assert before.whole == after.whole
         assert before.descriptors.keys() == after.descriptors.keys()

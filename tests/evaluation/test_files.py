@@ -17,9 +17,9 @@ from soundloom.common.io import RowsOnDisk, read_arrays, write_mappable
 from soundloom.evaluation.comparison import Comparison, _spaced, _spaced_by_recording
 from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.features import (
+    FeatureSet,
     RecordingFeatures,
-    extract_set,
-    from_arrays,
+    extract_features,
     gather,
     to_arrays,
 )
@@ -75,7 +75,7 @@ def test_a_set_is_read_as_it_was_written(tmp_path: Path) -> None:
     features = [recording(number, n_frames=20 * number + 1) for number in range(3)]
     path = tmp_path / "set.npz"
     write_features(path, features)
-    for found in (read_features(path), from_arrays(read_arrays(path)), gather(features)):
+    for found in (read_features(path), FeatureSet(read_arrays(path)), gather(features)):
         assert len(found) == 3
         for one, other in zip(features, found, strict=True):
             assert_equal(one, other)
@@ -102,7 +102,7 @@ def test_of_a_set_on_disk_little_is_in_memory(tmp_path: Path) -> None:
         raise AssertionError
 
     with within(n_bytes / 4):
-        found = extract_set(
+        found = extract_features(
             audio, RATE_HZ, never, hop_seconds=3.0, threads=1,
             recall=lambda made_of, _: known[int(made_of[0][0])], rows=partial(RowsOnDisk, path),
         )  # fmt: skip

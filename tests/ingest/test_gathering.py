@@ -299,7 +299,7 @@ def test_too_few_clips_stop_with_their_number_and_the_reasons(
 ) -> None:
     dataset = dataset.model_copy(update={"min_clips": 3})
     offered = Collection((recording("a", 4), recording("b", 0.5)))
-    message = r"is 3, but the number of usable clips is 2, from 2 candidates\. Left out: b: 0\.50 s"
+    message = r"is 3, but usable clips \(.* 1\.0\) are 2, of 2 recordings\. Left out: b: 0\.50 s"
     with pytest.raises(SoundloomError, match=message):
         gather(offered, dataset, tmp_path)
 

@@ -24,3 +24,10 @@ def run(_: argparse.Namespace) -> None:
     print(f"  frames of {config.spectrogram.n_bins} bins, {frames_per_second:.3f} a second")
     print(f"  windows of {config.window_samples / rate_hz:.3f} s")
     print(f"  {config.generate.n_samples} continuations of {config.generate.seconds} s")
+    if config.generate.section_seconds and config.model.name == "lstm":
+        print("  no sections (generate.section_seconds), as model.name is lstm")
+    if config.compute.backend == "dask" and config.compute.address:
+        from soundloom.common.dask_workers import on_workers
+
+        with on_workers(config.compute, config.evaluate.threads) as workers:
+            print(f"  {workers.count()} workers at {config.compute.address}")

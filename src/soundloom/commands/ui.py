@@ -87,6 +87,7 @@ def serve_page(
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PYTHONWARNINGS": "ignore",
     }
+    print("starting MLflow, which takes some seconds", file=sys.stderr, flush=True)
     try:
         with _server(command, settings) as server:
             while not _takes_connections("127.0.0.1" if _is_all(host) else host, port):

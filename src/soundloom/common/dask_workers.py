@@ -42,23 +42,23 @@ _ONE_AT_A_TIME = Lock()
 
 
 @contextmanager
-def on_workers(config: ComputeConfig, keras_threads: int) -> Iterator[None]:
+def on_workers(config: ComputeConfig, keras_threads: int) -> Iterator[Workers]:
     """Within it, :func:`~soundloom.common.parallel.each_apart` works on Dask's workers.
 
     ``keras_threads`` is what a stage starts Keras with, if it does. Work raises
     :class:`SoundloomError` naming the key where nothing answers, workers are lost, or one is not as
     this process.
     """
-    workers = _Workers(config.address, keras_threads)
+    workers = Workers(config.address, keras_threads)
     token = ELSEWHERE.set(workers)
     try:
-        yield
+        yield workers
     finally:
         ELSEWHERE.reset(token)
         workers.leave()
 
 
-class _Workers:
+class Workers:
     """The workers of a scheduler, joined when they are first needed: most stages need none."""
 
     def __init__(self, address: str, keras_threads: int):
@@ -87,6 +87,10 @@ class _Workers:
                 yield self._result(waiting.popleft())
         while waiting:
             yield self._result(waiting.popleft())
+
+    def count(self) -> int:
+        """How many there are; they are joined for this."""
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def leave(self) -> None:
         """Let go of the workers; what they have not begun, they will not."""

@@ -45,31 +45,10 @@ def each_apart(
     jobs: int | None = None,
     processes: bool = False,
     failed: Callable[[Any], bool] | None = None,
-) -> list[Any]:
+) -> Iterator[Any]:
     """The same of units of work that share no memory: also on other machines, if so configured.
 
-    See :func:`apart`, which holds no more of the results than have not been taken yet.
-    """
-    return list(
-        apart(
-            function, things, *arguments,
-            desc=desc, unit=unit, jobs=jobs, processes=processes, failed=failed,
-        )
-    )  # fmt: skip
-
-
-def apart(
-    function: Callable[..., Any],
-    things: Sequence[Any],
-    *arguments: Any,
-    desc: str,
-    unit: str = "clip",
-    jobs: int | None = None,
-    processes: bool = False,
-    failed: Callable[[Any], bool] | None = None,
-) -> Iterator[Any]:
-    """The results of :func:`each_apart` one by one, in order, as they come.
-
+    Results come one by one, in order; no more of them are held than have not been taken yet.
     Whatever a unit needs is pickled with it, functions within functions too, so let it be little:
     the name of a file, not its samples. Here it runs on threads, or in ``processes``. What has
     ``failed`` elsewhere, as for want of a file that only this machine has, is tried again here.

@@ -45,6 +45,8 @@ PathText = Annotated[
 _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 80
 
+_MOST_FAULTS = 5  # told at once; of another program's file every key may be wrong
+
 
 class Section(BaseModel):
     """Frozen and strict: "32" is no number, 1 is no text, an unknown key is a spelling mistake."""
@@ -72,8 +74,10 @@ class Section(BaseModel):
         try:
             return cls.model_validate(document[cls.key] if cls.key else document)
         except ValidationError as error:
-            faults = "; ".join(_explained(fault, cls.key) for fault in error.errors())
-            raise SoundloomError(f"{origin}: {faults}") from None
+            faults = [_explained(fault, cls.key) for fault in error.errors()]
+            if more := len(faults) - _MOST_FAULTS:
+                faults[_MOST_FAULTS:] = [f"and {more} more like these"] * (more > 0)
+            raise SoundloomError(f"{origin}: {'; '.join(faults)}") from None
 
 
 def parse_yaml(text: str) -> Any:

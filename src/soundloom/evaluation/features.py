@@ -17,7 +17,7 @@ import numpy as np
 
 from soundloom.common.errors import SoundloomError
 from soundloom.common.lazy import later
-from soundloom.common.parallel import apart, each
+from soundloom.common.parallel import each, each_apart
 from soundloom.common.recall import Arrays, Recall, anew
 from soundloom.common.rows import Rows, RowsInMemory
 from soundloom.evaluation.config import WINDOW_SECONDS
@@ -72,7 +72,7 @@ class RecordingFeatures:
 
 
 class FeatureSet(Sequence[RecordingFeatures]):
-    """Features of recordings as a few arrays for all of them; see :func:`to_arrays`.
+    """Features of recordings as a few arrays for all of them, as of :func:`to_arrays`.
 
     A recording is cut out of them whenever it is asked for: of arrays that are memory maps, nothing
     is in memory but what is looked at. ``KeyError`` or ``ValueError`` where they are other arrays.
@@ -165,7 +165,7 @@ def gather(
     )
 
 
-def extract_set(
+def extract_features(
     recordings: Mapping[str, np.ndarray],
     sample_rate_hz: int,
     tagger: Tag,
@@ -195,12 +195,12 @@ def extract_set(
         if len(samples) < WINDOW_SECONDS * sample_rate_hz:
             return None
         made_of = (samples, sample_rate_hz, hop_seconds)
-        (features,) = from_arrays(recall(made_of, lambda: hear(samples)))
+        (features,) = FeatureSet(recall(made_of, lambda: hear(samples)))
         return replace(features, name=name)
 
     asked = [(name, later(recordings, name)) for name in recordings]
     # Kept where they arrive: workers elsewhere may hear, and have other disks.
-    found = apart(features_of, asked, desc="features", jobs=threads)
+    found = each_apart(features_of, asked, desc="features", jobs=threads)
     heard = (one for one in found if one is not None)
     if (first := next(heard, None)) is None:
         raise SoundloomError(
@@ -208,24 +208,6 @@ def extract_set(
             f"got {len(recordings)} shorter ones"
         )
     return gather(itertools.chain([first], heard), rows)
-
-
-def extract_features(
-    recordings: Mapping[str, np.ndarray],
-    sample_rate_hz: int,
-    tagger: Tag,
-    *,
-    hop_seconds: float,
-    threads: int,
-    recall: Recall = anew,
-) -> list[RecordingFeatures]:
-    """The same as a list, in memory: for recordings that are few."""
-    return list(
-        extract_set(
-            recordings, sample_rate_hz, tagger,
-            hop_seconds=hop_seconds, threads=threads, recall=recall,
-        )
-    )  # fmt: skip
 
 
 def describe(samples: np.ndarray, sample_rate_hz: int) -> dict[str, float]:
@@ -284,11 +266,6 @@ def to_arrays(features: Sequence[RecordingFeatures]) -> Arrays:
     where they end, ``descriptors_keys`` and ``whole_keys`` what the columns of the tables are.
     """
     return features.arrays if isinstance(features, FeatureSet) else gather(features).arrays
-
-
-def from_arrays(arrays: Arrays) -> FeatureSet:
-    """Undo :func:`to_arrays`."""
-    return FeatureSet(arrays)
 
 
 def top_tags(features: Sequence[RecordingFeatures], n_tags: int = 5) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soundloom.common.errors import SoundloomError, first_line
 from soundloom.common.io import map_arrays, write_mappable
-from soundloom.evaluation.features import FeatureSet, RecordingFeatures, from_arrays, to_arrays
+from soundloom.evaluation.features import FeatureSet, RecordingFeatures, to_arrays
 
 
 def write_features(path: Path, features: Sequence[RecordingFeatures]) -> None:
@@ -22,7 +22,7 @@ def read_features(path: Path) -> FeatureSet:
     """
     arrays = map_arrays(path)
     try:
-        return from_arrays(arrays)
+        return FeatureSet(arrays)
     except (KeyError, ValueError) as error:
         lacks = "it lacks " * isinstance(error, KeyError)
         raise SoundloomError(

@@ -12,7 +12,7 @@ from soundloom.cache.files import Cache
 from soundloom.common.keras_setup import keras_backend, start_keras
 from soundloom.common.rows import Rows, RowsInMemory
 from soundloom.evaluation.config import EvaluateConfig, FurtherEar
-from soundloom.evaluation.features import FeatureSet, extract_set
+from soundloom.evaluation.features import FeatureSet, extract_features
 from soundloom.evaluation.tagger import Tagger, TagResult
 
 _STARTING = Lock()
@@ -27,7 +27,7 @@ def heard_before(config: EvaluateConfig) -> Cache:
 class Listener:
     """Hears recordings at one sample rate, those alone that are not ``known``.
 
-    Their features wait in ``rows``, see :func:`~soundloom.evaluation.features.extract_set`.
+    Their features wait in ``rows``, see :func:`~soundloom.evaluation.features.extract_features`.
     Keras starts once there is something to hear: its start takes longer than all else takes then.
     """
 
@@ -42,8 +42,8 @@ class Listener:
         self._rows = rows
 
     def __call__(self, recordings: Mapping[str, np.ndarray], hop_seconds: float) -> FeatureSet:
-        """See :func:`~soundloom.evaluation.features.extract_set`."""
-        return extract_set(
+        """See :func:`~soundloom.evaluation.features.extract_features`."""
+        return extract_features(
             recordings,
             self._sample_rate_hz,
             self._tag,

@@ -39,6 +39,7 @@ def put_back(stage: str) -> None:
         elif is_cached(md5, cache):
             in_cache.append(out["path"])
     if in_cache:
+        print(f"soundloom: bringing back {', '.join(in_cache)}", file=sys.stderr, flush=True)
         try:
             command("dvc", "checkout", "--force", *in_cache)
         except SoundloomError as error:  # such as a disk that is full

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from soundloom.common.params import PathText, SampleRate, Section, Seed
+from soundloom.common.params import PathText, SampleRate, Section, Seed, only
 
 GTZAN_GENRES = (
     "blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock",
 )  # fmt: skip
 # A genre names a folder and a file prefix, so it is kept to characters safe on every system.
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)]
+Label = Annotated[
+    str,
+    Field(max_length=64),
+    only(
+        re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*").fullmatch,
+        "consist of letters a to z, digits, - and _, and begin with a letter or digit",
+    ),
+]
+PackageName = Annotated[
+    str,
+    only(
+        re.compile(r"[a-z0-9][a-z0-9+.-]+").fullmatch,
+        "be the name of a Debian package: small letters, digits, +, - and .",
+    ),
+]
+FileName = Annotated[
+    str,
+    Field(max_length=255),
+    only(re.compile(r"[^/\0]+").fullmatch, "be the name of a file or folder, without any /"),
+]
 
 
 class BuiltinConfig(Section):
@@ -32,10 +52,8 @@ class FolderConfig(Section):
 class DebianConfig(Section):
     """``dataset.debian``: freely licensed music by package name (Debian policy 5.6.1)."""
 
-    packages: Annotated[
-        list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]], Field(min_length=1)
-    ]
-    leave_out: list[Annotated[str, Field(pattern=r"^[^/\x00]+$", max_length=255)]]
+    packages: Annotated[list[PackageName], Field(min_length=1)]
+    leave_out: list[FileName]
 
 
 class GtzanConfig(Section):

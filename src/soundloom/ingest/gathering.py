@@ -59,8 +59,9 @@ def gather(
     clips = _numbered([clip for outcome in outcomes for clip in outcome.clips], config, folder)
     if len(clips) < config.min_clips:
         raise SoundloomError(
-            f"dataset.min_clips is {config.min_clips}, but the number of usable clips is "
-            f"{len(clips)}, from {len(recordings)} candidates{_quoted(rejected)}"
+            f"dataset.min_clips is {config.min_clips}, but usable clips (of at least "
+            f"dataset.min_clip_seconds: {config.min_clip_seconds}) are {len(clips)}, of "
+            f"{len(recordings)} recordings{_quoted(rejected)}"
         )
     notes = tuple(Note(outcome.recording, note) for outcome in outcomes for note in outcome.notes)
     return Manifest(
@@ -72,7 +73,7 @@ def _cut_all(
     recordings: Sequence[Recording], config: DatasetConfig, folder: Path, known: Cache | None
 ) -> list[Outcome]:
     """Cut every recording, in order, behind a progress bar."""
-    return each_apart(
+    outcomes = each_apart(
         _cut_one,
         list(enumerate(recordings)),
         config,
@@ -83,6 +84,7 @@ def _cut_all(
         processes=True,
         failed=attrgetter("unreadable"),
     )
+    return list(outcomes)
 
 
 def _cut_one(
