@@ -189,6 +189,8 @@ def test_a_set_is_as_near_to_itself_as_can_be(
     assert numbers["tags"] == pytest.approx(0.0, abs=1e-3)
     assert numbers["diversity"] == pytest.approx(1.0, abs=1e-3)
     assert numbers["frame_change_ratio"] == pytest.approx(1.0)
+    drifts = [recording.whole["level_drift_db"] for recording in held_out]
+    assert numbers["level_change_db"] == pytest.approx(np.abs(drifts).mean())
 
 
 def test_a_continuation_that_falls_apart_is_caught_by_its_ends(

@@ -15,12 +15,13 @@ from soundloom.cache.files import Cache
 from soundloom.common.lazy import LazyMapping
 from soundloom.common.recall import Recall, anew
 from soundloom.evaluation.features import (
+    describe_minutes,
     describe_structure,
     extract_features,
-    mean_structure,
     to_arrays,
 )
 from soundloom.evaluation.metrics.log_mel import log_mel
+from soundloom.evaluation.metrics.stability import compare_ends
 from soundloom.evaluation.tagger import TagResult
 
 RATE_HZ = 8000
@@ -96,13 +97,16 @@ def test_structure_is_the_mean_of_whole_minutes_of_recordings_read_once() -> Non
         return songs[name]
 
     recordings = LazyMapping({name: partial(recording, name) for name in songs})
-    found = mean_structure(recordings, RATE_HZ, threads=2)
+    found = describe_minutes(recordings, RATE_HZ, threads=2)
     assert sorted(read) == sorted(songs)
     minutes = [*np.split(songs["long"][: 120 * RATE_HZ], 2), songs["minute"]]
     each = [describe_structure(one, log_mel(one, RATE_HZ), RATE_HZ) for one in minutes]
+    assert found.pop("level_change_db") == pytest.approx(
+        np.mean([abs(compare_ends(one, RATE_HZ)["level_drift_db"]) for one in minutes])
+    )
     assert found == {key: pytest.approx(np.mean([one[key] for one in each])) for key in each[0]}
 
 
 def test_of_recordings_under_a_minute_there_is_no_structure() -> None:
-    assert mean_structure({"short": music(30, RATE_HZ)}, RATE_HZ, threads=1) == {}
-    assert mean_structure({}, RATE_HZ, threads=1) == {}
+    assert describe_minutes({"short": music(30, RATE_HZ)}, RATE_HZ, threads=1) == {}
+    assert describe_minutes({}, RATE_HZ, threads=1) == {}

@@ -259,6 +259,7 @@ def test_several_ears_lie_side_by_side() -> None:
         "generated": {
             "fad": 18.6, "kad": 35.0, "mad": 1.0, "ears": {"MSD_vgg": heard},
             "fine": {"ratio": 1.724}, "frame_change_ratio": 0.56,
+            "level_change_db": 0.84,
         },
         "real": {"fad": 8.4, "kad": 2.5, "ears": {"MSD_vgg": heard}, "fine": {}},
     }  # fmt: skip
@@ -270,6 +271,7 @@ def test_several_ears_lie_side_by_side() -> None:
         ("… by MSD_vgg", "31 · 84 · 2.2", "31 · 84 · 2.2"),
         ("Fine structure, times real to real", "1.72", "–"),
         ("Frame change, of held-out audio's", "0.56", "–"),
+        ("Level, last 15 s from first, dB", "0.8", "–"),
     )
 
 

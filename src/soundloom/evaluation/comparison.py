@@ -290,6 +290,8 @@ class Comparison:
             for side in (sample, self._held_out)
         )
         numbers["frame_change_ratio"] = changes / max(real_changes, _LEAST_FRAME_CHANGE_DB)
+        drifts = (recording.whole["level_drift_db"] for recording in sample)
+        numbers["level_change_db"] = _mean(map(abs, drifts))
         if min(len(sample), len(self._held_out)) > 1:
             numbers["diversity"] = relative_diversity(
                 *(_some(self._embeddings(side)) for side in (sample, self._held_out))

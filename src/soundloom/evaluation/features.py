@@ -24,7 +24,7 @@ from soundloom.evaluation.config import WINDOW_SECONDS
 from soundloom.evaluation.metrics import dynamics, fine_structure, rhythm, structure, tonality
 from soundloom.evaluation.metrics.distances import tag_profile
 from soundloom.evaluation.metrics.log_mel import log_mel
-from soundloom.evaluation.metrics.stability import describe_recording
+from soundloom.evaluation.metrics.stability import compare_ends, describe_recording
 from soundloom.evaluation.tagger import TAGS, TagResult
 
 # Descriptors are taken of pieces this long, so that long and short recordings compare.
@@ -227,13 +227,14 @@ def describe_structure(
     return structure.describe(chroma, frames, len(samples) / sample_rate_hz)
 
 
-def mean_structure(
+def describe_minutes(
     recordings: Mapping[str, np.ndarray], sample_rate_hz: int, *, threads: int
 ) -> dict[str, float]:
-    """Means of :func:`describe_structure` over all whole minutes of recordings, ``(n_samples,)``.
+    """Means over all whole minutes of recordings, ``(n_samples,)``: what has time to change.
 
-    Each recording is asked for once, as many at a time as there are ``threads``. Nothing comes of
-    recordings none of which lasts a minute.
+    Numbers of :func:`describe_structure`, and ``level_change_db``, how far the last 15 s are from
+    the first. Each recording is asked for once, as many at a time as there are ``threads``. Nothing
+    comes of recordings none of which lasts a minute.
     """
     length = round(STRUCTURE_SECONDS * sample_rate_hz)
 
@@ -241,9 +242,15 @@ def mean_structure(
         samples = recordings[name]
         ends = range(length, len(samples) + 1, length)
         minutes = [samples[end - length : end] for end in ends]
-        return [describe_structure(m, log_mel(m, sample_rate_hz), sample_rate_hz) for m in minutes]
+        return [
+            {
+                **describe_structure(minute, log_mel(minute, sample_rate_hz), sample_rate_hz),
+                "level_change_db": abs(compare_ends(minute, sample_rate_hz)["level_drift_db"]),
+            }
+            for minute in minutes
+        ]
 
-    parts = each(described, list(recordings), desc="structure", unit="recording", jobs=threads)
+    parts = each(described, list(recordings), desc="minutes", unit="recording", jobs=threads)
     found = list(itertools.chain.from_iterable(parts))
     return {key: float(np.mean([one[key] for one in found])) for key in (found[0] if found else ())}
 

@@ -78,6 +78,7 @@ _OF_PATTERNS = {
     "returns_per_minute": "How often an earlier section comes back.",
     "chord_changes_per_minute": "How often the chord changes.",
     "frame_change_ratio": "Below 1: the sound moves less than held-out audio.",
+    "level_change_db": "How far the level of the last 15 s is from that of the first, on average.",
     "diversity": "How much recordings differ from each other; 1: as held-out ones do.",
     "stability.fad_first": "FAD of the first 15 s.",
     "stability.fad_last": "FAD of the last 15 s.",

@@ -37,6 +37,7 @@ _BESIDE = "\N{NO-BREAK SPACE}·\N{NO-BREAK SPACE}"  # on one line
 _ROWS = {
     "Fine structure, times real to real": (("fine.ratio", ".2f"),),
     "Frame change, of held-out audio's": (("frame_change_ratio", ".2f"),),
+    "Level, last 15 s from first, dB": (("level_change_db", ".1f"),),
     "Section changes · returns · chord changes a minute": (
         ("section_changes_per_minute", ".1f"),
         ("returns_per_minute", ".1f"),

@@ -26,8 +26,8 @@ from soundloom.evaluation.config import EvaluateConfig
 from soundloom.evaluation.controls import MADE_ANEW, make_controls
 from soundloom.evaluation.features import (
     STRUCTURE_SECONDS,
+    describe_minutes,
     hop_for,
-    mean_structure,
     top_tags,
 )
 from soundloom.evaluation.files import write_features
@@ -81,7 +81,7 @@ def main() -> None:
     numbers = dict(zip(["real", *controls], measured, strict=True))
     if runs := audio_of_runs(segments, manifest):
         # Clips are cut shorter than what continuations are judged by.
-        numbers["real"] |= mean_structure(runs, rate_hz, threads=config.threads)
+        numbers["real"] |= describe_minutes(runs, rate_hz, threads=config.threads)
     if truths := manifest.truths({name: parse_segment_name(name)[0] for name in held_out}):
         numbers["real"]["truth"] = truth_kept(held_out, truths, rate_hz)
     heard = {"training": training_features, "held_out": held_out_features, **controls}
