@@ -1,10 +1,12 @@
-"""What an hour of music costs, stage by stage, in bytes and processor time: from two corpora.
+"""How every stage grows with the corpus: memory, processor time and bytes from 50 clips to 5000.
 
-Songs of the built-in band, as mp3 files, go through all stages but the last, few and many, with the
-params.yaml of the working directory; each stage in a process of its own, on one core where it is
-not Keras. The difference is what the hours between them cost; the rest is paid once. Times are
-processor time, which other work on the machine makes longer by tens of percents, not by as much as
-it takes. For memory: bench/memory.py.
+Songs of the built-in band are cut, transposed and made softer at random, so that no two recordings
+are alike, and go through all stages but the last, each in a process of its own. Prints a table and
+draws it: *peak* is what the system counts as resident, of worker processes too, with pages of
+mapped files, which it takes back when others need them; *own* is without these; both are looked at
+thirty times a second. Processor time depends on other work on the machine by tens of percents.
+``reference`` hears all of the corpus, which takes hours of 5000 clips: ``--heard`` says up to how
+many it is tried. For one long recording: ``bench/long_recording.py``.
 """
 
 from __future__ import annotations
@@ -15,98 +17,171 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import psutil
 import yaml
 
 from soundloom.audio.files import write_audio
 from soundloom.band.mix import perform
-from soundloom.common.parallel import each
-from soundloom.common.params import parse_yaml, read_params, with_keys
+from soundloom.common.params import flattened, parse_yaml, read_params, with_keys
+from soundloom.figures.canvas import figure_at
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What each stage writes that grows with the music.
 STAGES = {
-    "download": ["data/raw"], "split": ["data/split.json"], "spectrogram": ["data/spectrogram"],
-    "pairs": ["data/pairs"], "train": [], "generate": [], "reference": ["data/reference"],
-    "evaluate": [],
+    "download": ["data/raw"], "explore": [], "split": ["data/split.json"],
+    "spectrogram": ["data/spectrogram"], "pairs": ["data/pairs"], "train": [], "generate": [],
+    "reference": ["data/reference"], "evaluate": [], "report": [],
 }  # fmt: skip
-SONG_SECONDS = 60.0
-EPOCHS = 2
+HEARING = ("reference", "evaluate", "report")  # and what needs its outputs
+RATE_HZ = 22_050
+N_SONGS, SONG_SECONDS = 20, 60.0
+
+
+class Cost(NamedTuple):
+    """What a stage took."""
+
+    peak_mb: float
+    own_mb: float
+    processor_seconds: float
+    written_mb: float
+    n_files: int
 
 
 def main() -> None:
-    """Print a table, a row a stage."""
+    """Print a table, a row a stage, and draw it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--songs", type=int, nargs=2, default=[10, 30], help="of a minute each")
-    parser.add_argument("--stages", nargs="*", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--clips", type=int, nargs="+", default=[50, 500, 5000])
+    parser.add_argument("--seconds", type=float, default=6.0, help="length of each clip")
+    parser.add_argument("--full", action="store_true", help="models of the project's own sizes")
+    parser.add_argument("--heard", type=int, default=500, metavar="CLIPS")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
+    parser.add_argument("--plot", type=Path, help="a picture (PNG) of memory and time")
     arguments = parser.parse_args()
-    changes = dict(change.partition("=")[::2] for change in arguments.changes)
-    wanted = {
-        "dataset.source": "folder",
-        "dataset.folder.path": "songs",
-        "train.epochs": EPOCHS,
-        "train.listen_every": 0,
-        "generate.n_samples": 2,
-        **{key: parse_yaml(value) for key, value in changes.items()},
-    }
-    params = with_keys(read_params(), wanted)
-    with tempfile.TemporaryDirectory(prefix="soundloom-scale-") as folder:
-        few, many = (
-            measure(Path(folder, str(n_songs)), n_songs, arguments.stages, params)
-            for n_songs in arguments.songs
-        )
-    hours = (arguments.songs[1] - arguments.songs[0]) * SONG_SECONDS / 3600
-    print("| stage | MB an hour | files an hour | processor s an hour |")
-    print("|---|--:|--:|--:|")
-    for stage in arguments.stages:
-        pairs = zip(few[stage], many[stage], strict=True)
-        cells = [(more - less) / hours for less, more in pairs]
-        print(f"| {stage} | {' | '.join(f'{cell:.4g}' for cell in cells)} |", flush=True)
-    print(f"\nA training is of {EPOCHS} epochs.")
+    small = {} if arguments.full else flattened(read_params(REPOSITORY / "tests/params.yaml"))
+    params = with_keys(
+        read_params(REPOSITORY / "params.yaml"),
+        {
+            **small,
+            "dataset.source": "folder",
+            "dataset.folder.path": "songs",
+            "dataset.clip_seconds": arguments.seconds,
+            "train.listen_every": 0,
+            **{
+                key: parse_yaml(value)
+                for key, _, value in (change.partition("=") for change in arguments.changes)
+            },
+        },
+    )
+    costs = []
+    for n_clips in arguments.clips:
+        with tempfile.TemporaryDirectory(prefix="soundloom-scale-") as folder:
+            project = Path(folder)
+            shutil.copy(REPOSITORY / "dvc.yaml", project)
+            (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+            write_clips(project / "songs", n_clips, arguments.seconds)
+            heard = n_clips <= arguments.heard
+            stages = [stage for stage in STAGES if heard or stage not in HEARING]
+            costs.append({stage: run_stage(stage, project) for stage in stages})
+            for stage, cost in costs[-1].items():
+                print(f"{n_clips} clips, {stage}: {cost}", file=sys.stderr)
+    heading = " | ".join(f"{n_clips}" for n_clips in arguments.clips)
+    hours = " · ".join(f"{n * arguments.seconds / 3600:.2g}" for n in arguments.clips)
+    print(f"Clips of {arguments.seconds} s, {hours} hours: {heading}\n")
+    print("| stage | own MB | peak MB | processor s | written MB | files |")
+    print("|---|--:|--:|--:|--:|--:|")
+    for stage in STAGES:
+        columns = zip(*(cost[stage] for cost in costs if stage in cost), strict=True)
+        cells = [" · ".join(f"{value:.4g}" for value in column) for column in columns]
+        print(f"| `{stage}` | {cells[1]} | {cells[0]} | {' | '.join(cells[2:])} |")
+    if arguments.plot:
+        draw(arguments.plot, arguments.clips, costs)
 
 
-def measure(
-    folder: Path, n_songs: int, stages: Sequence[str], params: object
-) -> dict[str, tuple[float, ...]]:
-    """Run ``stages`` in ``folder``: MB and files written, and processor seconds, of each."""
-    (folder / "songs").mkdir(parents=True)
-    each(_write_song, range(n_songs), folder / "songs", desc="songs")
-    shutil.copy(REPOSITORY / "dvc.yaml", folder)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    found: dict[str, tuple[float, ...]] = {}
-    for stage in stages:
-        seconds = processor_seconds(stage, folder)
-        files = [
-            file for path in STAGES[stage] for file in (folder / path, *(folder / path).rglob("*"))
-            if file.is_file()
-        ]  # fmt: skip
-        size = sum(file.stat().st_size for file in files)
-        found[stage] = (size / 1e6, len(files), seconds)
-        print(f"{n_songs} songs, {stage}: {found[stage]}", file=sys.stderr)
+def write_clips(folder: Path, n_clips: int, seconds: float) -> None:
+    """As many recordings, from a few songs."""
+    folder.mkdir()
+    songs = [perform(0, number, SONG_SECONDS, RATE_HZ) for number in range(min(N_SONGS, n_clips))]
+    rng, length = np.random.default_rng(0), round(seconds * RATE_HZ)
+    for number in range(n_clips):
+        song = songs[number % len(songs)]
+        speed, gain = 2.0 ** rng.uniform(-0.25, 0.25), rng.uniform(0.5, 1.0)
+        first = rng.uniform(0, len(song) - length * speed)
+        places = first + speed * np.arange(length)
+        samples = gain * np.interp(places, np.arange(len(song)), song)
+        write_audio(folder / f"{number:05d}.wav", samples.astype(np.float32), RATE_HZ)
+
+
+def run_stage(stage: str, folder: Path, source: Path = REPOSITORY / "src") -> Cost:
+    """Run a stage in ``folder``."""
+    unset = ("PYTHONPATH", "DVC_ROOT")
+    child = subprocess.Popen(
+        [sys.executable, str(source / "stage.py"), stage],
+        cwd=folder,
+        env={name: value for name, value in os.environ.items() if name not in unset},
+        stdout=subprocess.DEVNULL,
+    )
+    most = {"VmRSS": 0, "RssAnon": 0}
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            break
+        for name, size in memory_of(child.pid).items():
+            most[name] = max(most[name], size)
+        time.sleep(1 / 30)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{stage} failed in {folder}, with status {child.returncode}")
+    written = [
+        file
+        for path in STAGES[stage]
+        for file in (folder / path, *(folder / path).rglob("*"))
+        if file.is_file()
+    ]
+    return Cost(
+        peak_mb=most["VmRSS"] / 1e6,
+        own_mb=most["RssAnon"] / 1e6,
+        processor_seconds=usage.ru_utime + usage.ru_stime,
+        written_mb=sum(file.stat().st_size for file in written) / 1e6,
+        n_files=len(written),
+    )
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Bytes that a process and its worker processes have now, by the names of Linux."""
+    found = {"VmRSS": 0, "RssAnon": 0}
+    with suppress(psutil.NoSuchProcess):
+        family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+        for one in family:
+            with suppress(OSError):  # gone by now
+                for line in Path(f"/proc/{one}/status").read_text(encoding="ascii").splitlines():
+                    name, _, value = line.partition(":")
+                    if name in found:  # which a process about to end has no more
+                        found[name] += int(value.split()[0]) * 1024
     return found
 
 
-def processor_seconds(stage: str, folder: Path) -> float:
-    """Run a stage, on one core but for Keras."""
-    unset = ("PYTHONPATH", "DVC_ROOT")
-    child = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "src" / "stage.py"), stage],
-        cwd=folder,
-        env={name: value for name, value in os.environ.items() if name not in unset}
-        | {"LOKY_MAX_CPU_COUNT": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, f"{stage} failed in {folder}"
-    return usage.ru_utime + usage.ru_stime
-
-
-def _write_song(number: int, folder: Path) -> None:
-    write_audio(folder / f"{number:03d}.mp3", perform(0, number, SONG_SECONDS, 22_050), 22_050)
+def draw(path: Path, n_clips: Sequence[int], costs: Sequence[dict[str, Cost]]) -> None:
+    """Memory, which should be level, and processor time, which should rise as steeply as a line."""
+    title = "Stages by clips of the corpus"
+    with figure_at(path, title, n_columns=2) as (_, (memory, seconds)):
+        for number, stage in enumerate(STAGES):
+            style = {"marker": "o", "markersize": 3, "label": stage, "color": f"C{number}"}
+            found = [
+                (n, cost[stage]) for n, cost in zip(n_clips, costs, strict=True) if stage in cost
+            ]
+            places = [n for n, _ in found]
+            memory.plot(places, [cost.own_mb for _, cost in found], **style)
+            seconds.plot(places, [cost.processor_seconds for _, cost in found], **style)
+        memory.set(xscale="log", ylim=(0, None), xlabel="clips", ylabel="MB of memory of its own")
+        seconds.set(xscale="log", yscale="log", xlabel="clips", ylabel="processor seconds")
+        memory.legend(fontsize="xx-small", ncols=2, frameon=False)
 
 
 if __name__ == "__main__":
