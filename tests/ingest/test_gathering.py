@@ -344,13 +344,14 @@ def test_more_unreadable_recordings_than_readable_ones_stop(
         gather(Collection((*refused, *good[1:]), converted), dataset, tmp_path / "more")
 
 
-def test_any_number_of_short_or_equal_recordings_is_no_reason_to_stop(
+def test_any_number_of_short_equal_or_unwanted_recordings_is_no_reason_to_stop(
     dataset: DatasetConfig, tmp_path: Path
 ) -> None:
     short = tuple(recording(f"short {i}", 0.5, seed=i) for i in range(9))
     equal = tuple(recording(f"equal {i}", 4) for i in range(9))
-    manifest = gather(Collection(short + equal), dataset, tmp_path)
-    assert (len(manifest.clips), len(manifest.rejected)) == (2, 17)
+    unwanted = tuple(Rejected(f"sfx/{i}.wav", "not wanted") for i in range(9))
+    manifest = gather(Collection(short + equal, left_out=unwanted), dataset, tmp_path)
+    assert (len(manifest.clips), len(manifest.rejected)) == (2, 17 + 9)
 
 
 def test_a_manifest_is_read_back_as_it_was_saved(dataset: DatasetConfig, tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def test_stems_in_a_song_folder_are_one_recording(
         expected[: (2 + seed) * RATE_HZ] += music(2 + seed, RATE_HZ, seed)
     expected /= np.abs(expected).max()
     np.testing.assert_allclose(together.load(RATE_HZ).samples[:], expected, atol=1e-3)
-    [extra] = collection.rejected
+    [extra] = collection.left_out
+    assert collection.rejected == ()
     assert extra.file == "some-songs/songs/My song/preview.wav"
 
 
@@ -131,7 +132,7 @@ def test_a_part_in_two_formats_is_summed_once(tree: Path, offer: Callable[..., C
     collection = offer()
     [together] = collection.recordings
     assert [path.name for path in together.load.args[0]] == ["guitar.wav", "song.flac"]  # type: ignore[attr-defined]
-    assert [entry.file for entry in collection.rejected] == ["some-songs/a/song.wav"]
+    assert [entry.file for entry in collection.left_out] == ["some-songs/a/song.wav"]
 
 
 @needs_dpkg
@@ -265,7 +266,8 @@ def test_folders_of_sounds_are_left_out_and_counted(
         "some-songs/usr/sfx.wav",
         "some-songs/usr/voices/d.wav",
     ]
-    assert [(entry.file, entry.reason) for entry in collection.rejected] == [
+    assert collection.rejected == ()
+    assert [(entry.file, entry.reason) for entry in collection.left_out] == [
         ("some-songs/usr/SFX/", "2 files in a folder that dataset.debian.leave_out names")
     ]
 
@@ -344,7 +346,7 @@ def test_the_default_packages_hold_eight_songs(params: dict[str, Any]) -> None:
         "Muldjord - www.muldjord.com",
         "Composed and performed by Sectoid",
     }
-    assert collection.rejected == ()
+    assert (collection.rejected, collection.left_out) == ((), ())
     assert sorted(collection.licences) == sorted(params["dataset"]["debian"]["packages"])
     assert len(files) == 2
     assert len(samples) / RATE_HZ == pytest.approx(longest_seconds, abs=0.01)

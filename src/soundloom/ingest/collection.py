@@ -42,14 +42,16 @@ class Recording:
 
 @dataclass(frozen=True)
 class Collection:
-    """What a source offers: recordings in any order, and the files it could make nothing of.
+    """What a source offers: recordings in any order, and the files it does not.
 
+    It could make nothing of those ``rejected``; those ``left_out`` are no music, or not wanted.
     ``licences`` are whole texts by the name they are kept under. ``ValueError`` when two recordings
     share a name.
     """
 
     recordings: tuple[Recording, ...]
     rejected: tuple[Rejected, ...] = ()
+    left_out: tuple[Rejected, ...] = ()
     licences: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

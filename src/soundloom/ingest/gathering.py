@@ -197,7 +197,8 @@ def _numbered(clips: Sequence[Clip], config: DatasetConfig, folder: Path) -> tup
 def _rejected(collection: Collection, outcomes: Sequence[Outcome]) -> tuple[Rejected, ...]:
     """Everything left out, by the source or here, in order of name."""
     unused = [Rejected(outcome.recording, outcome.reason) for outcome in outcomes if outcome.reason]
-    return tuple(sorted([*collection.rejected, *unused], key=lambda entry: entry.file))
+    entries = [*collection.rejected, *collection.left_out, *unused]
+    return tuple(sorted(entries, key=lambda entry: entry.file))
 
 
 def _require_readable(

@@ -69,6 +69,7 @@ def collect(config: DatasetConfig, work: Path) -> Collection:
     return Collection(
         recordings=tuple(recording for package in packages for recording in package.recordings),
         rejected=tuple(entry for package in packages for entry in package.rejected),
+        left_out=tuple(entry for package in packages for entry in package.left_out),
         licences={name: text for package in packages for name, text in package.licences.items()},
     )
 
@@ -105,12 +106,14 @@ def collect_package(deb: Path, unpacked: Path, leave_out: Sequence[str] = ()) ->
             )
             for song in songs
         ),
-        rejected=tuple(
-            Rejected(f"{package}/{entry.file}", entry.reason)
-            for entry in [*unpackable, *extras, *left_out]
-        ),
+        rejected=_within(package, unpackable),
+        left_out=_within(package, [*extras, *left_out]),
         licences={package: licence} if licence else {},
     )
+
+
+def _within(package: str, entries: Iterable[Rejected]) -> tuple[Rejected, ...]:
+    return tuple(Rejected(f"{package}/{entry.file}", entry.reason) for entry in entries)
 
 
 def licence_label(text: str | None, package: str) -> str:
