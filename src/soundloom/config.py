@@ -8,6 +8,7 @@ as dependencies, not this module. No output depends on ``compute``.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,8 +88,13 @@ class Config(Section):
     def check_files(self) -> None:
         """Check that the user's files are there which stages will read, before they do.
 
-        Raises :class:`SoundloomError` naming the key.
+        Also the folder for temporary ones. Raises :class:`SoundloomError` naming the key, or the
+        variable.
         """
+        if (temporary := os.environ.get("TMPDIR")) and not os.access(temporary, os.W_OK | os.X_OK):
+            raise SoundloomError(
+                f"TMPDIR is {temporary!r}; it must be a folder that can be written to, or unset"
+            )
         folder, gtzan = Path(self.dataset.folder.path), Path(self.dataset.gtzan.path)
         prompt = Path(self.generate.prompt)
         if self.dataset.source == "folder":

@@ -134,6 +134,15 @@ def test_files_that_are_named_must_be_there_before_any_work(
     assert errors.count("\n") == 1
 
 
+def test_a_temporary_folder_that_is_none_is_named(
+    folder: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(folder / "nowhere"))
+    errors = fails("check")
+    assert f"TMPDIR is {str(folder / 'nowhere')!r}; it must be a folder that can be" in errors
+    assert errors.count("\n") == 1
+
+
 @pytest.fixture
 def fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command that must end with status 1; returns what it printed as errors."""
