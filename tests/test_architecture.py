@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,6 +185,16 @@ def test_stages_do_without_what_they_do_not_need(stage: str, heavy: str) -> None
     }
     # Every stage may start Keras where it asks for it; those that do not, never import the module.
     assert not importing - {"src/soundloom/common/keras_setup.py"}
+
+
+@pytest.mark.parametrize("stage", ["download", "split", "report", "track"])
+def test_stages_start_without_what_they_may_need_later(stage: str) -> None:
+    heavy = ("scipy.signal", "scipy.stats", "sklearn", "librosa", "numba", "mlflow", "keras")
+    program = (
+        f"import sys, soundloom.stages.{stage}; print([m for m in {heavy} if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"[]\n"
 
 
 def test_tests_are_collected_without_the_heavy_libraries(

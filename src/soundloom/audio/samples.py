@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import soxr
-from scipy.ndimage import minimum_filter1d
-from scipy.signal import oaconvolve
 
 # A signal that swings less than this to either side (-60 dBFS) is silence.
 SILENCE_PEAK = 1e-3
@@ -41,6 +39,10 @@ def limited(samples: np.ndarray, sample_rate_hz: int, limit: float = 1.0) -> np.
     needed = np.minimum(1.0, limit / np.maximum(largest, 1e-12))
     if needed.min(initial=1.0) == 1.0:
         return samples.astype(np.float32)
+    # Few get here, and they take a second to import.
+    from scipy.ndimage import minimum_filter1d
+    from scipy.signal import oaconvolve
+
     n_around = 2 * round(_LIMITER_SECONDS * sample_rate_hz / 2) + 1
     weights = np.hanning(n_around + 2)[1:-1]
     lowest = minimum_filter1d(needed, n_around, mode="nearest")
