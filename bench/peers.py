@@ -23,10 +23,18 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-import torch
-from diffusers import DDIMScheduler, UNet2DModel
-from transformers import EncodecConfig, MusicgenConfig, MusicgenForConditionalGeneration, T5Config
-from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
+try:
+    import torch
+    from diffusers import DDIMScheduler, UNet2DModel
+    from transformers import (
+        EncodecConfig,
+        MusicgenConfig,
+        MusicgenForConditionalGeneration,
+        T5Config,
+    )
+    from transformers.models.musicgen.configuration_musicgen import MusicgenDecoderConfig
+except ImportError as error:
+    raise SystemExit(f"{error}: `uv run bench/peers.py` installs what it needs") from None
 
 
 def musicgen_small(seconds: float) -> Callable[[], object]:

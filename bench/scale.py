@@ -98,7 +98,7 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|--:|")
     for stage in STAGES:
         columns = zip(*(cost[stage] for cost in costs if stage in cost), strict=True)
-        cells = [" · ".join(f"{value:.4g}" for value in column) for column in columns]
+        cells = [" · ".join(f"{value:.4g}" for value in column) for column in columns] or [""] * 5
         print(f"| `{stage}` | {cells[1]} | {cells[0]} | {' | '.join(cells[2:])} |")
     if arguments.plot:
         draw(arguments.plot, arguments.clips, costs)
@@ -179,9 +179,13 @@ def draw(path: Path, n_clips: Sequence[int], costs: Sequence[dict[str, Cost]]) -
             places = [n for n, _ in found]
             memory.plot(places, [cost.own_mb for _, cost in found], **style)
             seconds.plot(places, [cost.processor_seconds for _, cost in found], **style)
-        memory.set(xscale="log", ylim=(0, None), xlabel="clips", ylabel="MB of memory of its own")
-        seconds.set(xscale="log", yscale="log", xlabel="clips", ylabel="processor seconds")
-        memory.legend(fontsize="xx-small", ncols=2, frameon=False)
+        memory.set(ylim=(0, 1.6 * memory.get_ylim()[1]), ylabel="MB of memory of its own")
+        seconds.set(yscale="log", ylabel="processor seconds")
+        for axes in (memory, seconds):
+            axes.set(xscale="log", xlabel="clips")
+            axes.set_xticks(n_clips, [str(n) for n in n_clips])
+            axes.set_xticks([], minor=True)
+        memory.legend(fontsize="xx-small", ncols=3, frameon=False, loc="upper left")
 
 
 if __name__ == "__main__":

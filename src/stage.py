@@ -9,36 +9,37 @@ its training in MLflow says so.
 
 # No more is imported up here, where an interrupt would leave outputs removed.
 import os
-import signal
 import sys
 
 
 def main() -> None:
     """Check params.yaml, then run the stage named on the command line."""
     try:
+        from soundloom.common.signals import end_by_signals_as_by_ctrl_c
+
+        end_by_signals_as_by_ctrl_c()
         from soundloom.common.ending import exit_status_kept
 
         with exit_status_kept():
             from soundloom.common.errors import run_or_exit
 
             run_or_exit(_run)
-    except BaseException as ending:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # not every system has the last
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.SIG_IGN)
-        if not isinstance(ending, KeyboardInterrupt):
-            _bring_outputs_back(getattr(ending, "code", 1))
-            raise
-        # Before anybody was there to handle it.
+    except KeyboardInterrupt:  # before anybody was there to handle it
         from soundloom.common.errors import INTERRUPTED, say_interrupted
 
         say_interrupted()
         _bring_outputs_back(INTERRUPTED)
         raise SystemExit(INTERRUPTED) from None
+    except BaseException as ending:
+        _bring_outputs_back(getattr(ending, "code", 1))
+        raise
 
 
 def _bring_outputs_back(status: object) -> None:
     """Where DVC runs this, and not to its end: a status of 0 would have it take them for new."""
+    from soundloom.common.signals import ignore_all
+
+    ignore_all()
     stage = os.environ.get("DVC_STAGE")
     if not status or not stage or stage not in sys.argv[1:]:
         return

@@ -12,17 +12,17 @@ import pytest
 from params import REPOSITORY, write_params
 
 OUTPUT = b'{"n_clips": 3}\n'
-# As if Ctrl+C had been pressed while modules are still imported.
+# As if Ctrl+C had been pressed, or a signal sent, while modules are still imported.
 _INTERRUPTED_EARLY = """
-import runpy, sys
+import runpy, signal, sys
 
-class CtrlC:
+class Interruption:
     def find_spec(self, name, path=None, target=None):
         if name == INTERRUPTED and self in sys.meta_path:
             sys.meta_path.remove(self)
-            raise KeyboardInterrupt
+            signal.raise_signal(getattr(signal, SIGNAL))
 
-sys.meta_path.insert(0, CtrlC())
+sys.meta_path.insert(0, Interruption())
 script, *sys.argv[1:] = sys.argv[1:]
 runpy.run_path(script, run_name="__main__")
 """
@@ -48,18 +48,21 @@ def ran_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "sign"),
     [
-        "soundloom.common.ending",
-        "soundloom.common.errors",
-        "argparse",
-        "soundloom.config",
-        "numpy.exceptions",
+        ("soundloom.common.signals", "SIGINT"),
+        ("soundloom.common.ending", "SIGTERM"),
+        ("soundloom.common.errors", "SIGINT"),
+        ("argparse", "SIGTERM"),
+        ("soundloom.config", "SIGINT"),
+        ("numpy.exceptions", "SIGINT"),
     ],
 )
-def test_ctrl_c_while_modules_are_imported_is_one_line(ran_once: Path, name: str) -> None:
+def test_a_signal_while_modules_are_imported_is_one_line(
+    ran_once: Path, name: str, sign: str
+) -> None:
     """From the first of them on; also within NumPy, which cannot be imported after that."""
-    program = f"INTERRUPTED = {name!r}\n{_INTERRUPTED_EARLY}"
+    program = f"INTERRUPTED, SIGNAL = {name!r}, {sign!r}\n{_INTERRUPTED_EARLY}"
     command = [sys.executable, "-c", program, str(REPOSITORY / "src/stage.py"), "split"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,10 +92,14 @@ class Config(Section):
         Also the folder for temporary ones. Raises :class:`SoundloomError` naming the key, or the
         variable.
         """
-        if (temporary := os.environ.get("TMPDIR")) and not os.access(temporary, os.W_OK | os.X_OK):
-            raise SoundloomError(
-                f"TMPDIR is {temporary!r}; it must be a folder that can be written to, or unset"
-            )
+        if temporary := os.environ.get("TMPDIR"):
+            try:
+                tempfile.TemporaryFile(dir=temporary).close()
+            except OSError as error:
+                raise SoundloomError(
+                    f"TMPDIR is {temporary!r}; it must be a folder that can be written to, or "
+                    f"unset: {error.strerror}"
+                ) from None
         folder, gtzan = Path(self.dataset.folder.path), Path(self.dataset.gtzan.path)
         prompt = Path(self.generate.prompt)
         if self.dataset.source == "folder":

@@ -137,10 +137,11 @@ def test_files_that_are_named_must_be_there_before_any_work(
 def test_a_temporary_folder_that_is_none_is_named(
     folder: Path, fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(folder / "nowhere"))
-    errors = fails("check")
-    assert f"TMPDIR is {str(folder / 'nowhere')!r}; it must be a folder that can be" in errors
-    assert errors.count("\n") == 1
+    for name in ("nowhere", "params.yaml"):
+        monkeypatch.setenv("TMPDIR", str(folder / name))
+        errors = fails("check")
+        assert f"TMPDIR is {str(folder / name)!r}; it must be a folder that can be" in errors
+        assert errors.count("\n") == 1
 
 
 @pytest.fixture

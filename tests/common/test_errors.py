@@ -88,6 +88,32 @@ def test_a_signal_while_an_object_is_deleted_is_not_lost(how: signal.Signals) ->
     assert done.returncode == 130
 
 
+_REPORTED_OTHERWISE = """
+import signal, sys
+from soundloom.common.errors import run_or_exit
+
+def imported_in_c():
+    try:
+        signal.raise_signal(int(sys.argv[1]))
+    except KeyboardInterrupt:
+        raise ImportError("PyCapsule_Import could not import module datetime") from None
+
+run_or_exit(imported_in_c)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_library_reports_as_another_error_is_one(how: signal.Signals) -> None:
+    """As NumPy does, whose import then fails."""
+    done = subprocess.run(
+        [sys.executable, "-c", _REPORTED_OTHERWISE, str(int(how))],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
+    assert done.returncode == 130
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_a_signal_that_is_ignored_stays_so() -> None:
     former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does

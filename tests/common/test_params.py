@@ -188,4 +188,6 @@ def test_of_very_many_faults_a_few_are_told() -> None:
         Baking.parse({"baking": {"minutes": 40, "loaves": 1, **unknown}}, "params.yaml")
     faults = str(told.value).split("; ")
     assert faults[0] == "params.yaml: baking.key_0 is not a known key"
+    with pytest.raises(SoundloomError, match=r"baking\.x{30,}\.\.\.x{30,} is not a known key$"):
+        Baking.parse({"baking": {"minutes": 40.0, "loaves": 1, "x" * 9000: 0}}, "params.yaml")
     assert faults[4:] == ["baking.key_4 is not a known key", "and 4 more like these"]

@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from soundloom.common.errors import ENDING, SoundloomError, interrupt
+from soundloom.common.errors import SoundloomError
+from soundloom.common.signals import ENDING, interrupt
 
 HELP = "serve MLflow's page: compare and listen"
 

@@ -107,7 +107,7 @@ class Workers:
             )
         try:
             client = distributed.Client(self._address, timeout=_PATIENCE_SECONDS)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # the last without certificates
             raise SoundloomError(
                 f"{self._key}; it must be that of a Dask scheduler: {first_line(error)}"
             ) from None

@@ -10,7 +10,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from soundloom.common.signals import ENDING, end_by_signals_as_by_ctrl_c, was_interrupted
 
 INTERRUPTED = 130  # the exit status: by Ctrl+C, or a signal that is handled like it
 MAX_CHARACTERS = 300  # of what a library says; some quote all of a damaged file
@@ -80,25 +82,6 @@ def exit_with(error: Exception) -> NoReturn:
     raise SystemExit(1)
 
 
-# Signals that end a program, beside Ctrl+C's; not every system has the second.
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-def interrupt(*_: Any) -> NoReturn:
-    """Handle a signal as Python handles Ctrl+C's."""
-    raise KeyboardInterrupt
-
-
-def _end_by_signals_as_by_ctrl_c() -> None:
-    """Have :data:`ENDING` clean up before they end this process, as Ctrl+C does.
-
-    Where the user has one ignored, as `nohup` does, it stays ignored.
-    """
-    for sign in ENDING:
-        if signal.getsignal(sign) is signal.SIG_DFL:
-            signal.signal(sign, interrupt)
-
-
 _SOON_SECONDS = 0.05
 
 
@@ -146,7 +129,7 @@ def run_or_exit(action: Callable[[], object]) -> None:
     no fault: status 0.
     """
     try:
-        _end_by_signals_as_by_ctrl_c()
+        end_by_signals_as_by_ctrl_c()
         with _no_interrupt_lost():
             action()
         if sys.stdout:  # None where there is none (`>&-`)
@@ -155,10 +138,12 @@ def run_or_exit(action: Callable[[], object]) -> None:
         # Or Python complains on its own when it flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-    except (SoundloomError, OSError) as error:
-        exit_with(error)
-    except MemoryError as error:
-        exit_with(SoundloomError(f"not enough memory: {first_line(error)}"))
-    except KeyboardInterrupt:
-        say_interrupted()
-        raise SystemExit(INTERRUPTED) from None
+    except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, KeyboardInterrupt) or was_interrupted():
+            say_interrupted()
+            raise SystemExit(INTERRUPTED) from None
+        if isinstance(error, MemoryError):
+            exit_with(SoundloomError(f"not enough memory: {first_line(error)}"))
+        if isinstance(error, (SoundloomError, OSError)):
+            exit_with(error)
+        raise

@@ -165,7 +165,7 @@ def _explained(fault: Any, section: str) -> str:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden":
-            return f"{key} is not a known key"
+            return f"{_SHORTENED.repr(key)[1:-1]} is not a known key"
         case "value_error":  # ours: already names key, value and range within its section
             return f"{key}.{message}" if key else message
         case "model_type":

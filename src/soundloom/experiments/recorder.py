@@ -10,11 +10,11 @@ means that training was killed. When the store fails, one warning is printed and
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Iterable
 
-from soundloom.common.errors import ENDING, first_line, warn
+from soundloom.common.errors import first_line, warn
+from soundloom.common.signals import ignore_all
 from soundloom.experiments.store import RunStore
 from soundloom.experiments.summary import live_summary
 from soundloom.experiments.variant import describe
@@ -57,8 +57,7 @@ def record(lines: Iterable[str]) -> None:
 def main() -> None:
     """Run until standard input ends, also when nothing can be recorded."""
     # Signals reach every process of a terminal or a group; this one ends when its input does.
-    for sign in (signal.SIGINT, *ENDING):
-        signal.signal(sign, signal.SIG_IGN)
+    ignore_all()
     try:
         record(sys.stdin)
     except Exception as error:  # MLflow, SQLAlchemy and requests each raise their own

@@ -31,6 +31,10 @@ _OF_PATTERNS = {
         "takes. 1 is as good as real; blurred shows what its loss costs."
     ),
     "Frame change, *": "Below 1: the sound moves less than real audio.",
+    "Level, *": (
+        "How far levels change from the first 15 s to the last (of less than 30 s, from the first "
+        "half to the second), on average: compare with real."
+    ),
     "Section changes *": (
         "Whether music goes somewhere and comes back. In 30 s there is little room for returns."
     ),
@@ -78,7 +82,9 @@ _OF_PATTERNS = {
     "returns_per_minute": "How often an earlier section comes back.",
     "chord_changes_per_minute": "How often the chord changes.",
     "frame_change_ratio": "Below 1: the sound moves less than held-out audio.",
-    "level_change_db": "How far the level of the last 15 s is from that of the first, on average.",
+    "level_change_db": (
+        "How far the level changes from the first 15 s to the last, or half to half, on average."
+    ),
     "diversity": "How much recordings differ from each other; 1: as held-out ones do.",
     "stability.fad_first": "FAD of the first 15 s.",
     "stability.fad_last": "FAD of the last 15 s.",
