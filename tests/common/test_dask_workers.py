@@ -221,7 +221,7 @@ def test_a_scheduler_that_is_not_there_or_has_no_workers_or_strange_ones_is_name
     nobody = r"^compute\.address is 'tcp://127\.0\.0\.1:9'; it must be that of a Dask scheduler: "
     with on_workers(at("tcp://127.0.0.1:9"), 1), pytest.raises(SoundloomError, match=nobody):
         list(each_apart(abs, [1], desc="work"))
-    uncertified = r"^compute\.address is 'tls://127\.0\.0\.1:9'; it must be .*: TLS expects a ssl"
+    uncertified = r"^compute\.address is 'tls://127\.0\.0\.1:9'; it must be .*: TLS expects a .ssl"
     with on_workers(at("tls://127.0.0.1:9"), 1), pytest.raises(SoundloomError, match=uncertified):
         list(each_apart(abs, [1], desc="work"))
     with (
