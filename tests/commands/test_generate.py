@@ -120,6 +120,8 @@ def test_a_model_is_said_to_be_made_by_dvc_repro_where_it_is(fails: Callable[...
     own = "models/generator/codec.json: no such file; `dvc repro` makes it\n"
     assert fails("new.wav").endswith(own)
     assert fails("new.wav", "--model", "models/generator/").endswith(own)
+    Path("models/base").mkdir(parents=True)  # not taken for one that is named
+    assert fails("new.wav", "--model", "models/generator/").endswith(own)
     Path("empty").mkdir()
     for name in ("nope", "empty"):
         error = fails("new.wav", "--model", name)

@@ -175,7 +175,7 @@ def test_a_folder_within_the_project_is_named_as_another_clone_finds_it(
         ("", "the folder is ''; it must be"),
         (".", "it must lie apart from data/raw"),
         ("empty", "there is no audio in it; put recordings there"),
-        ("short", ": 5.0) are 0, of 1 recordings. Left out: a.wav: 2.00 s"),
+        ("short", ": 6.0) are 0, of 1 recordings. Left out: a.wav: 2.00 s"),
         ("dangling", "it holds 'dangling/.gone.wav', a link to a file that is not there, at which"),
         ("little", "16 s of usable audio in 2 recordings are too little"),
     ],

@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=given,
-        default=str(GENERATOR_FOLDER),
-        help="its folder, or MLflow's: models:/soundloom@champion, runs:/RUN_ID",
+        help="its folder, or MLflow's: models:/soundloom@champion, runs:/RUN_ID; by default that "
+        "of this project",
     )
     parser.add_argument("--seconds", type=float, help="length of the continuation")
     parser.add_argument("--prompt-seconds", type=float, help="how much of its end is continued")
@@ -95,18 +95,23 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _generator(model: str) -> Iterator[Path]:
-    """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left."""
-    if not model.startswith(("models:/", "runs:/")):
+def _generator(model: str | None) -> Iterator[Path]:
+    """The folder of ``--model``; one of MLflow's is copied, and gone when the context is left.
+
+    Where none is named, it is the project's own, or the base before any training.
+    """
+    if model is None:
         from soundloom.generation.files import own_model, why_not_own
+
+        if why := why_not_own():
+            warn(why)
+        yield own_model()
+        return
+    if not model.startswith(("models:/", "runs:/")):
         from soundloom.models.config import MODEL_FILE
 
         folder = Path(model)
-        if folder == GENERATOR_FOLDER:
-            folder = own_model()
-            if why := why_not_own():
-                warn(why)
-        elif not (folder / MODEL_FILE).is_file():
+        if folder != GENERATOR_FOLDER and not (folder / MODEL_FILE).is_file():
             raise SoundloomError(
                 f"--model is {model!r}; it must be a model's folder, such as {GENERATOR_FOLDER}, "
                 "or one of MLflow's: models:/NAME@ALIAS, runs:/RUN_ID"
