@@ -107,7 +107,8 @@ def test_a_training_that_diverges_leaves_all_as_it_was(workspace: Project) -> No
     said = [line for line in printed.splitlines() if line.startswith("soundloom: ")]
     assert said == [
         "soundloom: error: train.learning_rate is 0.004; in epoch 1 the training loss of batch 2 "
-        "became nan: use a lower one"
+        "became nan: use a lower one",
+        "soundloom: bringing back models/generator",
     ]
     assert "Traceback" not in printed
     assert outputs(workspace) == before
