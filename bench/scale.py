@@ -60,10 +60,13 @@ def main() -> None:
     parser.add_argument("--clips", type=int, nargs="+", default=[50, 500, 5000])
     parser.add_argument("--seconds", type=float, default=6.0, help="length of each clip")
     parser.add_argument("--full", action="store_true", help="models of the project's own sizes")
-    parser.add_argument("--heard", type=int, default=500, metavar="CLIPS")
+    parser.add_argument(
+        "--heard", type=int, default=500, metavar="CLIPS", help="most clips that are evaluated"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--plot", type=Path, help="a picture (PNG) of memory and time")
     arguments = parser.parse_args()
+    changes = dict(change.partition("=")[::2] for change in arguments.changes)
     small = {} if arguments.full else flattened(read_params(REPOSITORY / "tests/params.yaml"))
     params = with_keys(
         read_params(REPOSITORY / "params.yaml"),
@@ -73,10 +76,7 @@ def main() -> None:
             "dataset.folder.path": "songs",
             "dataset.clip_seconds": arguments.seconds,
             "train.listen_every": 0,
-            **{
-                key: parse_yaml(value)
-                for key, _, value in (change.partition("=") for change in arguments.changes)
-            },
+            **{key: parse_yaml(value) for key, value in changes.items()},
         },
     )
     costs = []
@@ -87,13 +87,12 @@ def main() -> None:
             (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
             write_clips(project / "songs", n_clips, arguments.seconds)
             heard = n_clips <= arguments.heard
-            stages = [stage for stage in STAGES if heard or stage not in HEARING]
-            costs.append({stage: run_stage(stage, project) for stage in stages})
-            for stage, cost in costs[-1].items():
-                print(f"{n_clips} clips, {stage}: {cost}", file=sys.stderr)
-    heading = " | ".join(f"{n_clips}" for n_clips in arguments.clips)
-    hours = " · ".join(f"{n * arguments.seconds / 3600:.2g}" for n in arguments.clips)
-    print(f"Clips of {arguments.seconds} s, {hours} hours: {heading}\n")
+            costs.append(dict[str, Cost]())
+            for stage in STAGES:
+                if heard or stage not in HEARING:
+                    costs[-1][stage] = run_stage(stage, project)
+                    print(f"{n_clips} clips, {stage}: {costs[-1][stage]}", file=sys.stderr)
+    print(f"{' · '.join(map(str, arguments.clips))} clips of {arguments.seconds} s\n")
     print("| stage | own MB | peak MB | processor s | written MB | files |")
     print("|---|--:|--:|--:|--:|--:|")
     for stage in STAGES:

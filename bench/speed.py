@@ -397,7 +397,7 @@ def as_table(rows: list[Row], bytes_written: Mapping[str, float], machine: str) 
     lines = [
         "# Speed",
         "",
-        f"`make bench`, {machine}. Wall time of a unit (processor time), medians.",
+        f"`python bench/speed.py` on {machine}. Wall time of a unit (processor time), medians.",
         "",
         "| work | unit | the notebook's way | here | limit | times the notebook | of the limit |",
         "|---|---|--:|--:|--:|--:|--:|",
@@ -454,7 +454,8 @@ def main() -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    machine = f"commit {commit}, {os.cpu_count()} cores of {processor()}"
+    cores = f"{os.cpu_count()} cores of {processor()}"
+    machine = f"{cores}, with `--repeats {repeats}`, commit {commit}"
     table = as_table(rows, bytes_written, machine)
     print(table)
     write_text(BENCH / "results.md", table)

@@ -77,17 +77,7 @@ run_or_exit(delete)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_an_object_is_deleted_is_not_lost(how: signal.Signals) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _DELETES, str(int(how))],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
-    assert done.returncode == 130
-
-
+# As NumPy does, whose import then fails.
 _REPORTED_OTHERWISE = """
 import signal, sys
 from soundloom.common.errors import run_or_exit
@@ -104,11 +94,15 @@ run_or_exit(imported_in_c)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_a_library_reports_as_another_error_is_one(how: signal.Signals) -> None:
-    """As NumPy does, whose import then fails."""
+@pytest.mark.parametrize(
+    "program", [_DELETES, _REPORTED_OTHERWISE], ids=["dropped", "reported otherwise"]
+)
+def test_a_signal_that_python_or_a_library_hides_is_not_lost(
+    program: str, how: signal.Signals
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _REPORTED_OTHERWISE, str(int(how))],
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", program, str(int(how))],
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.stderr == "soundloom: interrupted; nothing half-written was kept\n"
     assert done.returncode == 130
