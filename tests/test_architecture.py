@@ -187,9 +187,17 @@ def test_stages_do_without_what_they_do_not_need(stage: str, heavy: str) -> None
     assert not importing - {"src/soundloom/common/keras_setup.py"}
 
 
-@pytest.mark.parametrize("stage", ["download", "split", "report", "track"])
-def test_stages_start_without_what_they_may_need_later(stage: str) -> None:
-    heavy = ("scipy.signal", "scipy.stats", "sklearn", "librosa", "numba", "mlflow", "keras")
+HEAVY = ("scipy.signal", "scipy.stats", "sklearn", "pandas", "numba", "mlflow", "keras")
+
+
+@pytest.mark.parametrize(
+    ("stage", "heavy"),
+    [
+        *((stage, (*HEAVY, "librosa")) for stage in ("download", "split", "report", "track")),
+        *((stage, HEAVY) for stage in ("spectrogram", "pairs", "train", "generate")),
+    ],
+)
+def test_stages_start_without_what_they_may_need_later(stage: str, heavy: tuple[str, ...]) -> None:
     program = (
         f"import sys, soundloom.stages.{stage}; print([m for m in {heavy} if m in sys.modules])"
     )

@@ -19,6 +19,9 @@ from soundloom.common import keras_setup
 from soundloom.common.keras_setup import start_keras
 assert "keras" not in sys.modules
 start_keras(seed=5, threads=3)
+import soundloom.models.files
+print([name for name in ("jax", "matplotlib", "pandas", "sklearn") if name in sys.modules])
+import pandas, sklearn.cluster  # which are not gone for good
 keras_setup._quiet_start = None  # what other threads print must not go where that has it go
 import keras
 first = keras.random.normal((4,)).numpy().tolist()
@@ -109,7 +112,44 @@ def test_keras_starts_quietly_with_the_threads_and_seed_asked_for() -> None:
     done = run("-c", START)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert done.stdout == "tensorflow\n3 3\n"
+    assert done.stdout == "[]\ntensorflow\n3 3\n"
+
+
+# Another Keras, that takes what it finds while another thread of the program wants the same.
+OTHERS = """
+import sys, threading
+from soundloom.common.keras_setup import start_keras
+thread = threading.Thread(target=start_keras, args=(5, 3))
+thread.start()
+while "starting" not in sys.modules:
+    pass
+import pandas
+sys.modules["go_on"] = None
+thread.join()
+"""
+TAKING = """
+import sys, types
+sys.modules["starting"] = types.ModuleType("starting")
+while "go_on" not in sys.modules:
+    pass
+try:
+    import sklearn
+except ImportError:
+    print("none", "pandas" in sys.modules)
+utils = types.SimpleNamespace(clear_session=lambda: None, set_random_seed=lambda seed: None)
+"""
+
+
+def test_only_keras_goes_without_what_is_optional_to_it(tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text(TAKING, encoding="utf-8")
+    (tmp_path / "tensorflow.py").write_text(
+        "from types import SimpleNamespace\n"
+        "config = SimpleNamespace(list_physical_devices=lambda kind: [])\n",
+        encoding="utf-8",
+    )
+    path = os.pathsep.join([str(tmp_path), str(SOURCE)])
+    done = run("-c", OTHERS, cwd=tmp_path, PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (0, "none True\n"), done.stderr
 
 
 def test_an_unknown_stage_is_refused_with_those_there_are() -> None:

@@ -10,13 +10,18 @@ import atexit
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 
 from soundloom.common.errors import SoundloomError
 
 _BACKENDS = ("tensorflow", "jax")
+# What Keras and TensorFlow import where it is installed, for parts of theirs that nothing here
+# uses: data frames, pictures, wrappers. Half of the seconds that they take to start.
+_FOR_OTHERS = ("matplotlib", "pandas", "sklearn")
 
 
 def keras_backend() -> str:
@@ -49,11 +54,12 @@ def start_keras(seed: int, threads: int) -> None:
     check_backend()
     backend = os.environ["KERAS_BACKEND"] = keras_backend()
     is_first = "keras" not in sys.modules
+    needless = _FOR_OTHERS if backend == "jax" else (*_FOR_OTHERS, "jax")
     if is_first:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
         os.environ["TF_NUM_INTEROP_THREADS"] = str(threads)
-    with _quiet_start() if is_first else nullcontext():
+    with _quiet_start() if is_first else nullcontext(), _without(needless):
         import keras
 
     # Weights are saved under their layers' names, which Keras numbers from here on.
@@ -63,6 +69,29 @@ def start_keras(seed: int, threads: int) -> None:
         from soundloom.common import tensorflow_only
 
         tensorflow_only.be_deterministic()
+
+
+class _Absent(MetaPathFinder):
+    """Has the imports of one thread find nothing by some names, which others find as ever."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+        self._thread = threading.get_ident()
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname in self._names and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(f"{fullname} is not needed here", name=fullname)
+
+
+@contextmanager
+def _without(names: Sequence[str]) -> Iterator[None]:
+    """Have packages that are optional to others count as absent, unless imported before."""
+    absent = _Absent(names)
+    sys.meta_path.insert(0, absent)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(absent)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import keras
 import numpy as np
 from keras import ops
-from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
 from soundloom.models.backbone import Backbone
@@ -203,6 +202,9 @@ def fit_codebooks(steps: np.ndarray, levels: int, codes: int) -> np.ndarray:
 
     → ``(levels, codes, n_latents)`` float32. With fewer steps than codes, the rest are zeros.
     """
+    # Takes seconds to import, which other models, and generating, need not wait for.
+    from sklearn.cluster import MiniBatchKMeans
+
     codebooks = np.zeros((levels, codes, steps.shape[1]), np.float32)
     residual = steps.astype(np.float32)
     with threadpool_limits(1):

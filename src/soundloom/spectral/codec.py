@@ -1,6 +1,6 @@
 """Samples ⇄ frames ``(n_frames, n_bins)`` in [0, 1]: forward and inverse side by side.
 
-Forward: the levels that ``spectrogram`` analyses → a scikit-learn scaler fitted on training audio.
+Forward: the levels that ``spectrogram`` analyses → a min-max scaler fitted on training audio.
 Inverse: the same steps backwards. Frames of stereo go on with the stereo image.
 """
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import MinMaxScaler
 
 from soundloom.common.channels import in_channels
 from soundloom.common.errors import SoundloomError
 from soundloom.spectral.config import CodecDocument, SpectrogramConfig
+from soundloom.spectral.scaling import LevelScaler
 from soundloom.spectral.spectrogram import AMPLITUDE_FLOOR, analyse, bin_frequencies_hz, synthesise
 from soundloom.spectral.stereo import N_VALUES, spread, stereo_image
 
@@ -34,7 +34,7 @@ class FrameCodec:
         self,
         config: SpectrogramConfig,
         sample_rate_hz: int,
-        scaler: MinMaxScaler,
+        scaler: LevelScaler,
         channels: int = 1,
     ):
         self.config = config
@@ -65,7 +65,8 @@ class FrameCodec:
         extremes = np.concatenate(list(level_ranges))
         if config.amplitude == "db":
             extremes = np.maximum(extremes, extremes.max() - config.range_db)
-        return cls(config, sample_rate_hz, _fit_scaler(extremes, config), channels)
+        scaler = LevelScaler.fit(extremes, per_bin=config.scaler == "per_bin")
+        return cls(config, sample_rate_hz, scaler, channels)
 
     @property
     def n_bins(self) -> int:
@@ -112,7 +113,7 @@ class FrameCodec:
             raise SoundloomError(f"{len(frames)} frames span {spanned} samples, not {n_samples}")
         all_of_it = np.clip(frames, 0.0, 1.0).astype(np.float32)
         unit = self.mid(all_of_it)
-        levels = self._scaler.inverse_transform(self._columns(unit)).reshape(unit.shape)
+        levels = self._scaler.levels(unit)
         if self.config.amplitude == "db":
             # The scale's floor stands for "this quiet or quieter"; played at the floor's own level
             # in every bin it would be an audible hiss.
@@ -124,11 +125,11 @@ class FrameCodec:
 
     def levels(self, frames: np.ndarray) -> np.ndarray:
         """The mid of ``(n_frames, …)`` in [0, 1] → levels as :func:`analyse` gives them."""
-        return self._scaler.inverse_transform(self._columns(frames)).reshape(frames.shape)
+        return self._scaler.levels(frames)
 
     def frames(self, levels: np.ndarray) -> np.ndarray:
         """Undo :meth:`levels`; values outside the range seen in training are clipped."""
-        return self._scaler.transform(self._columns(levels)).reshape(levels.shape)
+        return self._scaler.unit(levels)
 
     def louder(self, levels: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
         """Levels of the same sound with ``gains_db`` (n_bins,) more in each bin."""
@@ -158,8 +159,8 @@ class FrameCodec:
             "sample_rate_hz": self.sample_rate_hz,
             **stereo,
             "config": self.config.model_dump(),
-            "scaler_minimum": self._scaler.data_min_.tolist(),
-            "scaler_maximum": self._scaler.data_max_.tolist(),
+            "scaler_minimum": self._scaler.lowest.tolist(),
+            "scaler_maximum": self._scaler.highest.tolist(),
         }
 
     @classmethod
@@ -169,15 +170,6 @@ class FrameCodec:
         Raises :class:`SoundloomError` where it is no codec's; ``origin`` names the file in it.
         """
         known = CodecDocument.parse(document, origin)
-        extremes = np.array([known.scaler_minimum, known.scaler_maximum], np.float32)
-        scaler = _fit_scaler(extremes, known.config)
+        extremes = (known.scaler_minimum, known.scaler_maximum)
+        scaler = LevelScaler(*(np.array(levels, np.float32) for levels in extremes))
         return cls(known.config, known.sample_rate_hz, scaler, known.channels)
-
-    def _columns(self, values: np.ndarray) -> np.ndarray:
-        """As the scaler sees them: one column for each bin, or one for all."""
-        return values.reshape(-1, 1) if self.config.scaler == "global" else values
-
-
-def _fit_scaler(extremes: np.ndarray, config: SpectrogramConfig) -> MinMaxScaler:
-    columns = extremes.reshape(-1, 1) if config.scaler == "global" else extremes
-    return MinMaxScaler(clip=True).fit(columns.astype(np.float32))

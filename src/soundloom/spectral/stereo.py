@@ -16,7 +16,6 @@ import functools
 import librosa
 import numpy as np
 from scipy.ndimage import correlate1d
-from scipy.signal import lfilter, oaconvolve
 
 from soundloom.spectral.config import SpectrogramConfig
 
@@ -122,6 +121,9 @@ def _bands(config: SpectrogramConfig, sample_rate_hz: int) -> np.ndarray:
 
 def _decorrelated(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """``(n_samples,)`` through all-pass filters: as loud at every frequency, of other phases."""
+    # Takes over a second to import, which mono need not wait for.
+    from scipy.signal import lfilter, oaconvolve
+
     response = np.zeros(round(_RING_SECONDS * sample_rate_hz))
     response[0] = 1.0
     for delay in _DELAYS_SECONDS:
