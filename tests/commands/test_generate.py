@@ -87,6 +87,13 @@ def test_an_ending_may_be_written_large(fails: Callable[..., str]) -> None:
         assert error.count("\n") == 1
 
 
+def test_a_rate_that_a_format_does_not_have_is_told(fails: Callable[..., str]) -> None:
+    lower = "96000 Hz are asked for, but .mp3 has at most 48000: it is written at that\n"
+    assert lower in fails("new.mp3", "--sample-rate-hz", "96000")
+    assert "Hz" not in fails("new.wav", "--sample-rate-hz", "96000")
+    assert "Hz" not in fails("new.opus", "--sample-rate-hz", "44100")  # the next higher: no loss
+
+
 def test_a_place_below_a_file_is_named(fails: Callable[..., str]) -> None:
     assert "but there is no folder 'riff.wav/new'" in fails("riff.wav/new/new.wav")
 

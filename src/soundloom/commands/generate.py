@@ -76,9 +76,15 @@ def run(arguments: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from soundloom.audio.files import write_audio
+    from soundloom.audio.files import WRITTEN, write_audio
     from soundloom.generation.files import continue_file
 
+    highest_hz = WRITTEN[arguments.out.suffix.lower()].rate_hz(config.sample_rate_hz)
+    if highest_hz < config.sample_rate_hz:
+        warn(
+            f"{arguments.out}: {config.sample_rate_hz} Hz are asked for, but {arguments.out.suffix}"
+            f" has at most {highest_hz}: it is written at that"
+        )
     with _generator(arguments.model) as folder:
         made = continue_file(
             arguments.prompt,

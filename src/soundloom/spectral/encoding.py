@@ -55,7 +55,7 @@ def fit_codec(
             made_of, lambda: _level_ranges(read(clip), parts, config, sample_rate_hz)
         )
 
-    ranges = list(each_apart(level_ranges, used, desc="level ranges"))
+    ranges = each_apart(level_ranges, used, desc="level ranges")
     found = [one for some in ranges for one in some.values()]
     return FrameCodec.fit(found, config, sample_rate_hz, channels)
 
