@@ -63,6 +63,9 @@ def main() -> None:
     parser.add_argument(
         "--heard", type=int, default=500, metavar="CLIPS", help="most clips that are evaluated"
     )
+    parser.add_argument(
+        "--stages", nargs="+", choices=STAGES, default=list(STAGES), help="no others, in order"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     parser.add_argument("--plot", type=Path, help="a picture (PNG) of memory and time")
     arguments = parser.parse_args()
@@ -88,14 +91,14 @@ def main() -> None:
             write_clips(project / "songs", n_clips, arguments.seconds)
             heard = n_clips <= arguments.heard
             costs.append(dict[str, Cost]())
-            for stage in STAGES:
+            for stage in arguments.stages:
                 if heard or stage not in HEARING:
                     costs[-1][stage] = run_stage(stage, project)
                     print(f"{n_clips} clips, {stage}: {costs[-1][stage]}", file=sys.stderr)
     print(f"{' · '.join(map(str, arguments.clips))} clips of {arguments.seconds} s\n")
     print("| stage | own MB | peak MB | processor s | written MB | files |")
     print("|---|--:|--:|--:|--:|--:|")
-    for stage in STAGES:
+    for stage in arguments.stages:
         columns = zip(*(cost[stage] for cost in costs if stage in cost), strict=True)
         cells = [" · ".join(f"{value:.4g}" for value in column) for column in columns] or [""] * 5
         print(f"| `{stage}` | {cells[1]} | {cells[0]} | {' | '.join(cells[2:])} |")

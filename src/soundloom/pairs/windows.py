@@ -39,14 +39,15 @@ def index_windows(
     of clips. Segments shorter than a window give none.
     """
     number_of = {name: number for number, name in enumerate(clip_names)}
-    rows = [
-        (number_of[segment.clip], first)
-        for segment in segments
-        if segment.part == part
-        for frames in [segment_frames(segment, hop_samples)]
-        for first in range(frames.start, frames.stop - pairs.window_frames, pairs.step_frames)
-    ]
-    index = np.array(rows, dtype=np.int32).reshape(-1, 2)
+    found = [np.empty((0, 2), np.int32)]
+    for segment in segments:
+        if segment.part == part:
+            frames = segment_frames(segment, hop_samples)
+            firsts = np.arange(
+                frames.start, frames.stop - pairs.window_frames, pairs.step_frames, dtype=np.int32
+            )
+            found.append(np.stack([np.full_like(firsts, number_of[segment.clip]), firsts], axis=1))
+    index = np.concatenate(found)
     np.random.default_rng(_ORDER_SEED).shuffle(index)
     return index
 

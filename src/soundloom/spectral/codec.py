@@ -6,7 +6,8 @@ Inverse: the same steps backwards. Frames of stereo go on with the stereo image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -53,16 +54,16 @@ class FrameCodec:
     @classmethod
     def fit(
         cls,
-        level_ranges: Sequence[np.ndarray],
+        level_ranges: Iterable[np.ndarray],
         config: SpectrogramConfig,
         sample_rate_hz: int,
         channels: int = 1,
     ) -> FrameCodec:
         """Fit the scaler on the :meth:`level_range` of every segment of training audio.
 
-        The extremes of the parts are the extremes of the whole, so nothing else need be held.
+        The extremes of the parts are the extremes of the whole, so nothing else is held.
         """
-        extremes = np.concatenate(list(level_ranges))
+        extremes = reduce(_wider, level_ranges)
         if config.amplitude == "db":
             extremes = np.maximum(extremes, extremes.max() - config.range_db)
         scaler = LevelScaler.fit(extremes, per_bin=config.scaler == "per_bin")
@@ -173,3 +174,8 @@ class FrameCodec:
         extremes = (known.scaler_minimum, known.scaler_maximum)
         scaler = LevelScaler(*(np.array(levels, np.float32) for levels in extremes))
         return cls(known.config, known.sample_rate_hz, scaler, known.channels)
+
+
+def _wider(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The level range ``(2, n_bins)`` of both."""
+    return np.stack([np.minimum(one[0], other[0]), np.maximum(one[1], other[1])])

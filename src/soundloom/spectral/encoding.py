@@ -56,7 +56,7 @@ def fit_codec(
         )
 
     ranges = each_apart(level_ranges, used, desc="level ranges")
-    found = [one for some in ranges for one in some.values()]
+    found = (one for some in ranges for one in some.values())
     return FrameCodec.fit(found, config, sample_rate_hz, channels)
 
 
