@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
@@ -23,7 +24,7 @@ import numpy as np
 from soundloom.audio.files import read_audio, write_audio
 from soundloom.audio.samples import resample
 from soundloom.common.errors import SoundloomError, run_or_exit
-from soundloom.common.io import read_json
+from soundloom.common.io import map_arrays, read_json, write_arrays
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import GENERATED_FOLDER, RAW_FOLDER
 from soundloom.config import Config
@@ -37,6 +38,7 @@ BIG_FRAME, FRAME = 64, 8  # samples
 WINDOW = 512  # samples back through which gradients go
 WINDOWS_A_ROW = 128  # 4 s, in which states are handed on
 MU = 255.0
+WEIGHTS_FILE = Path("models/samplernn.npz")
 
 Weights = dict[str, np.ndarray]
 
@@ -44,7 +46,11 @@ Weights = dict[str, np.ndarray]
 def main() -> None:
     """Train, tell what was learned, continue all prompts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, required=True, help="of the processor, to train")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help=f"of the processor, to train; without, what {WEIGHTS_FILE} holds goes on",
+    )
     parser.add_argument("--units", type=int, default=256, help="of the GRUs and the perceptron")
     parser.add_argument("--rows", type=int, default=32, help="that are learned from at once")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -53,20 +59,19 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     config = Config.load()
-    start_keras(config.train.seed, config.train.threads)
-    network = Network(arguments.units, arguments.rows, arguments.learning_rate)
-    train(network, arguments.minutes * 60.0, config.train.seed)
-    bits = np.mean(
-        [
-            network.bits(piece)
-            for piece in pieces("validation", 64 // arguments.rows, arguments.rows)
-        ]
-    )
-    print(f"validation part: {bits:.3f} bits a sample")
-    if arguments.try_out:
-        return
-    weights = network.weights()
-    check_sampler(network, weights)
+    if arguments.minutes is not None:
+        start_keras(config.train.seed, config.train.threads)
+        network = Network(arguments.units, arguments.rows, arguments.learning_rate)
+        train(network, arguments.minutes * 60.0, config.train.seed)
+        held_out = list(pieces("validation", 64 // arguments.rows, arguments.rows))
+        bits = np.mean([network.bits(piece) for piece in held_out])
+        print(f"validation part: {bits:.3f} bits a sample", flush=True)
+        if arguments.try_out:
+            return
+        weights = network.weights()
+        check_sampler(network, weights, held_out[0])
+        write_arrays(WEIGHTS_FILE, weights)
+    weights = map_arrays(WEIGHTS_FILE)
     names = [entry["name"] for entry in read_json(GENERATED_FOLDER / "generated.json")["samples"]]
     prompts = [
         GENERATED_FOLDER / "prompts" / f"{name.replace('sample', 'prompt')}.wav" for name in names
@@ -346,9 +351,9 @@ def continued(weights: Weights, prompts: np.ndarray, n_samples: int, seed: int) 
     return heard[:, first:]
 
 
-def check_sampler(network: Network, weights: Weights) -> None:
+def check_sampler(network: Network, weights: Weights, piece: np.ndarray) -> None:
     """See that what draws the samples says of known ones what the network that was trained says."""
-    heard = next(pieces("validation", 1, network.n_rows))[:, : BIG_FRAME + 8 * BIG_FRAME]
+    heard = piece[:, : BIG_FRAME + 8 * BIG_FRAME]
     expected = np.asarray(network.logits(network._tf.constant(heard), network.states())[0])
     found = _run(heard.copy(), heard.shape[1], np.zeros((1, 1)), 8 * BIG_FRAME, *_all(weights))
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
