@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ import notebook_way  # type: ignore[import-not-found]
 import numpy as np
 import scipy.fft
 import soundfile
+from threadpoolctl import threadpool_limits
 
 from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError, run_or_exit
@@ -45,7 +46,6 @@ from soundloom.common.paths import (
 )
 from soundloom.config import Config
 from soundloom.corpus.files import read_manifest, read_part, read_split
-from soundloom.evaluation.config import EvaluateConfig
 from soundloom.generation.continuation import continue_prompts, prompt_frames
 from soundloom.pairs.files import PairsFolder
 from soundloom.pairs.windows import index_windows
@@ -70,6 +70,8 @@ class Row:
     """Seconds of a clock by way."""
     processor: Mapping[str, float]
     """Seconds of all cores together, by way."""
+    bytes: Mapping[str, float] = field(default_factory=dict)
+    """What each way writes of it, where that is looked at."""
 
 
 def side_by_side(work: str, unit: str, ways: Mapping[str, tuple[Way, float]], repeats: int) -> Row:
@@ -130,7 +132,7 @@ def spectrograms(repeats: int) -> Row:
     return side_by_side("spectrogram", "clip", ways, repeats)
 
 
-def windows(repeats: int) -> tuple[Row, dict[str, float]]:
+def windows(repeats: int) -> Row:
     """Frames → windows; and the bytes of a clip that each way writes, beside its frames'."""
     config, manifest = Config.load(), read_manifest()
     clip, frames = manifest.clips[0], FrameFolder(FRAMES_FOLDER)
@@ -164,7 +166,7 @@ def windows(repeats: int) -> tuple[Row, dict[str, float]]:
             "here": (here, len(manifest.clips)),
             "limit": (limit, 1),
         }
-        return side_by_side("pairs", "clip", ways, repeats), bytes_written
+        return replace(side_by_side("pairs", "clip", ways, repeats), bytes=bytes_written)
 
 
 def training_as_wide(repeats: int) -> Row:
@@ -249,7 +251,8 @@ def sampling(repeats: int) -> Row:
         model.sample(known, frames, temperature=1.0, rngs=[np.random.default_rng(0)])
 
     def here() -> None:
-        sample(n_frames)
+        with threadpool_limits(1):  # as a stage has it
+            sample(n_frames)
 
     def limit() -> None:
         for _ in range(100):
@@ -281,9 +284,13 @@ def generating(n_clips: int, repeats: int) -> Row:
                 scipy.fft.rfft(scipy.fft.irfft(spectrum))
             scipy.fft.irfft(spectrum)
 
+    def here() -> None:
+        with threadpool_limits(1):  # as a stage has it
+            continue_prompts(model, codec, prompts, config)
+
     seconds = n_clips * config.seconds
     ways: dict[str, tuple[Way, float]] = {
-        "here": (lambda: continue_prompts(model, codec, prompts, config), seconds),
+        "here": (here, seconds),
         "limit": (limit, seconds),
     }
     clips = "clip" if n_clips == 1 else "clips"
@@ -316,7 +323,7 @@ def starting(repeats: int) -> Row:
     return side_by_side("start", "stage", ways, repeats)
 
 
-def judging(config: EvaluateConfig) -> Row:
+def judging(_: int) -> Row:
     """`reference` and `evaluate`, nothing heard before; the limit: recordings read and heard.
 
     Once, as it takes minutes: nothing is warm.
@@ -326,7 +333,7 @@ def judging(config: EvaluateConfig) -> Row:
     from soundloom.evaluation.pretrained import load_tagger
     from soundloom.stages.reference import audio_of
 
-    manifest, root = read_manifest(), Path.cwd()
+    config, manifest, root = Config.load().evaluate, read_manifest(), Path.cwd()
     rate_hz = manifest.sample_rate_hz
     real = [audio_of(read_part(part), manifest) for part in ("train", "test")]
     generated = sorted((GENERATED_FOLDER / "samples").glob("*.wav"))
@@ -392,7 +399,21 @@ def _read(rate_hz: int, clip: Any) -> np.ndarray:
     return read_audio(RAW_FOLDER / clip.file, rate_hz)
 
 
-def as_table(rows: list[Row], bytes_written: Mapping[str, float], machine: str) -> str:
+ROWS: dict[str, Callable[[int], Row]] = {
+    "nothing-to-do": nothing_to_do,
+    "spectrogram": spectrograms,
+    "pairs": windows,
+    "lstm": training_as_wide,
+    "density": training_default,
+    "sampling": sampling,
+    "generating": partial(generating, 1),
+    "generating-16": partial(generating, 16),
+    "judging": judging,
+    "starting": starting,
+}
+
+
+def as_table(rows: list[Row], machine: str) -> str:
     """Markdown."""
     lines = [
         "# Speed",
@@ -412,14 +433,16 @@ def as_table(rows: list[Row], bytes_written: Mapping[str, float], machine: str) 
             faster = f"{row.wall['notebook'] / row.wall['here']:,.0f} ×"
         slower = f"{row.wall['here'] / row.wall['limit']:.2f} ×"
         lines.append(f"| {' | '.join([row.work, row.unit, *cells, faster, slower])} |")
-    sizes = {way: f"{size / 1e6:.2f} MB" for way, size in bytes_written.items()}
-    lines += [
-        "",
-        f"Bytes of a clip's windows: the notebook {sizes['notebook']}, here {sizes['here']} with "
-        f"its frames, which are {sizes['limit']}. The listening page: "
-        f"{LISTEN_FILE.stat().st_size / 1e6:.1f} MB.",
-        "",
-    ]
+    for row in rows:
+        if row.bytes:
+            sizes = {way: f"{size / 1e6:.2f} MB" for way, size in row.bytes.items()}
+            lines += [
+                "",
+                f"Bytes of a clip's windows: the notebook {sizes['notebook']}, here "
+                f"{sizes['here']} with its frames, which are {sizes['limit']}. The listening page: "
+                f"{LISTEN_FILE.stat().st_size / 1e6:.1f} MB.",
+            ]
+    lines.append("")
     return "\n".join(lines)
 
 
@@ -434,32 +457,25 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
-    config = Config.load()
+    parser.add_argument(
+        "--only", nargs="+", choices=ROWS, metavar="ROW", help="print these alone: %(choices)s"
+    )
+    arguments = parser.parse_args()
+    repeats, config = arguments.repeats, Config.load()
     start_keras(config.train.seed, config.train.threads)
-    idle = nothing_to_do(repeats)  # first: it says so where there is something
-    pairs, bytes_written = windows(repeats)
-    rows = [
-        spectrograms(repeats),
-        pairs,
-        training_as_wide(repeats),
-        training_default(repeats),
-        sampling(repeats),
-        generating(1, repeats),
-        generating(16, repeats),
-        judging(config.evaluate),
-        starting(repeats),
-        idle,
-    ]
+    # The first says so where there is something to do.
+    rows = [row(repeats) for name, row in ROWS.items() if name in (arguments.only or ROWS)]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
     cores = f"{os.cpu_count()} cores of {processor()}"
     machine = f"{cores}, with `--repeats {repeats}`, commit {commit}"
-    table = as_table(rows, bytes_written, machine)
+    table = as_table(rows, machine)
     print(table)
+    if arguments.only:
+        return
     write_text(BENCH / "results.md", table)
-    document = {"machine": machine, "bytes": bytes_written, "rows": [asdict(row) for row in rows]}
+    document = {"machine": machine, "rows": [asdict(row) for row in rows]}
     write_json(BENCH / "results.json", document)
 
 
