@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from soundloom.audio.files import read_audio, write_audio
 from soundloom.audio.samples import resample
@@ -347,7 +348,9 @@ def continued(weights: Weights, prompts: np.ndarray, n_samples: int, seed: int) 
     first = prompts.shape[1]
     heard = np.pad(prompts, ((0, 0), (0, n_samples)))
     drawn = np.random.default_rng(seed).random((len(prompts), n_samples))
-    _run(heard, first, drawn, 0, *_all(weights))
+    # Products this small are done before other threads wake, and those wait at a whole core's cost.
+    with threadpool_limits(1):
+        _run(heard, first, drawn, 0, *_all(weights))
     return heard[:, first:]
 
 
