@@ -23,7 +23,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from soundloom.audio.files import read_audio, write_audio
-from soundloom.audio.samples import resample
+from soundloom.audio.samples import resample, within_full_scale
 from soundloom.common.errors import SoundloomError, run_or_exit
 from soundloom.common.io import map_arrays, read_json, write_arrays
 from soundloom.common.keras_setup import start_keras
@@ -38,6 +38,7 @@ SILENT_LEVEL = N_LEVELS // 2
 BIG_FRAME, FRAME = 64, 8  # samples
 WINDOW = 512  # samples back through which gradients go
 WINDOWS_A_ROW = 128  # 4 s, in which states are handed on
+HELD_OUT_ROWS = 64  # of the validation part, by which it is judged
 MU = 255.0
 WEIGHTS_FILE = Path("models/samplernn.npz")
 
@@ -59,12 +60,16 @@ def main() -> None:
         "--try-out", action="store_true", help="only train, and tell of the validation part"
     )
     arguments = parser.parse_args()
+    for option in ("minutes", "units", "rows", "learning_rate"):
+        if (value := getattr(arguments, option)) is not None and not value > 0:
+            parser.error(f"--{option.replace('_', '-')} is {value}; it must be more than 0")
     config = Config.load()
     if arguments.minutes is not None:
         start_keras(config.train.seed, config.train.threads)
         network = Network(arguments.units, arguments.rows, arguments.learning_rate)
         train(network, arguments.minutes * 60.0, config.train.seed)
-        held_out = list(pieces("validation", 64 // arguments.rows, arguments.rows))
+        n_batches = max(1, HELD_OUT_ROWS // arguments.rows)
+        held_out = list(pieces("validation", n_batches, arguments.rows))
         bits = np.mean([network.bits(piece) for piece in held_out])
         print(f"validation part: {bits:.3f} bits a sample", flush=True)
         if arguments.try_out:
@@ -84,7 +89,7 @@ def main() -> None:
     print(f"{config.generate.seconds * len(names) / seconds:.2f} × real time, all at once")
     rate_hz = config.generate.sample_rate_hz
     for name, levels in zip(names, made, strict=True):
-        samples = resample(samples_of(levels), RATE_HZ, rate_hz)
+        samples = within_full_scale(resample(samples_of(levels), RATE_HZ, rate_hz))
         write_audio(GENERATED_FOLDER / "samples" / f"{name}.wav", samples, rate_hz)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from params import REPOSITORY
+from soundloom.common import keras_setup
 from soundloom.common.keras_setup import keras_backend
 
 SOURCE = REPOSITORY / "src"
@@ -105,6 +106,17 @@ def test_what_is_said_while_keras_starts_in_another_thread_is_shown(tmp_path: Pa
     path = os.pathsep.join([str(tmp_path), str(SOURCE)])
     done = run("-c", ENDED, cwd=tmp_path, PYTHONPATH=path)
     assert (done.returncode, done.stderr) == (0, "soundloom: interrupted\n")
+
+
+def test_another_thread_goes_through_all_finders_meanwhile() -> None:
+    finders, before = sys.meta_path, list(sys.meta_path)
+    try:
+        with keras_setup._without(["pandas"]):
+            assert len(sys.meta_path) == len(before) + 1
+            assert finders == before  # which an import may be half-way through
+        assert sys.meta_path == before
+    finally:
+        sys.meta_path = finders
 
 
 @pytest.mark.slow

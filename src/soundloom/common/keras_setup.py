@@ -87,11 +87,12 @@ class _Absent(MetaPathFinder):
 def _without(names: Sequence[str]) -> Iterator[None]:
     """Have packages that are optional to others count as absent, unless imported before."""
     absent = _Absent(names)
-    sys.meta_path.insert(0, absent)
+    # Another list: other threads may be half-way through this one.
+    sys.meta_path = [absent, *sys.meta_path]
     try:
         yield
     finally:
-        sys.meta_path.remove(absent)
+        sys.meta_path = [finder for finder in sys.meta_path if finder is not absent]
 
 
 @contextmanager
