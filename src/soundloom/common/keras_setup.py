@@ -20,7 +20,7 @@ from soundloom.common.errors import SoundloomError
 
 _BACKENDS = ("tensorflow", "jax")
 # What Keras and TensorFlow import where it is installed, for parts of theirs that nothing here
-# uses: data frames, pictures, wrappers. Half of the seconds that they take to start.
+# uses: data frames, pictures, wrappers. A good third of the seconds that they take to start.
 _FOR_OTHERS = ("matplotlib", "pandas", "sklearn")
 
 
