@@ -27,10 +27,11 @@ from soundloom.audio.samples import resample, within_full_scale
 from soundloom.common.errors import SoundloomError, run_or_exit
 from soundloom.common.io import map_arrays, read_json, write_arrays
 from soundloom.common.keras_setup import start_keras
-from soundloom.common.paths import GENERATED_FOLDER, RAW_FOLDER
+from soundloom.common.paths import GENERATED_FOLDER
 from soundloom.config import Config
 from soundloom.corpus.files import read_manifest, read_part
 from soundloom.corpus.split import Part
+from soundloom.stages.reference import audio_of
 
 RATE_HZ = 16_000  # as its authors have it, and as all networks hear that compare music here
 N_LEVELS = 256
@@ -78,19 +79,17 @@ def main() -> None:
         check_sampler(network, weights, held_out[0])
         write_arrays(WEIGHTS_FILE, weights)
     weights = map_arrays(WEIGHTS_FILE)
-    names = [entry["name"] for entry in read_json(GENERATED_FOLDER / "generated.json")["samples"]]
-    prompts = [
-        GENERATED_FOLDER / "prompts" / f"{name.replace('sample', 'prompt')}.wav" for name in names
-    ]
+    entries = read_json(GENERATED_FOLDER / "generated.json")["samples"]
+    prompts = [GENERATED_FOLDER / "prompts" / f"{entry['prompt']}.wav" for entry in entries]
     began = time.perf_counter()
     heard = np.stack([levels_of(read_audio(path, RATE_HZ)) for path in prompts])
     made = continued(weights, heard, round(config.generate.seconds * RATE_HZ), config.generate.seed)
     seconds = time.perf_counter() - began
-    print(f"{config.generate.seconds * len(names) / seconds:.2f} × real time, all at once")
+    print(f"{config.generate.seconds * len(entries) / seconds:.2f} × real time, all at once")
     rate_hz = config.generate.sample_rate_hz
-    for name, levels in zip(names, made, strict=True):
+    for entry, levels in zip(entries, made, strict=True):
         samples = within_full_scale(resample(samples_of(levels), RATE_HZ, rate_hz))
-        write_audio(GENERATED_FOLDER / "samples" / f"{name}.wav", samples, rate_hz)
+        write_audio(GENERATED_FOLDER / "samples" / f"{entry['name']}.wav", samples, rate_hz)
 
 
 def levels_of(samples: np.ndarray) -> np.ndarray:
@@ -107,13 +106,9 @@ def samples_of(levels: np.ndarray) -> np.ndarray:
 
 def segments(part: Part) -> list[np.ndarray]:
     """Levels of all audio of a part."""
-    manifest, found = read_manifest(), []
-    for segment in read_part(part):
-        file = RAW_FOLDER / manifest.by_name[segment.clip].file
-        samples = read_audio(file, manifest.sample_rate_hz)
-        own = samples[segment.start_sample : segment.end_sample]
-        found.append(levels_of(resample(own, manifest.sample_rate_hz, RATE_HZ)))
-    return found
+    manifest = read_manifest()
+    audio = audio_of(read_part(part), manifest).values()
+    return [levels_of(resample(samples, manifest.sample_rate_hz, RATE_HZ)) for samples in audio]
 
 
 def pieces(part: Part, n_batches: int, n_rows: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -265,12 +260,12 @@ def train(network: Network, seconds: float, seed: int) -> None:
             return
 
 
-@numba.njit(fastmath=True, cache=False)
+@numba.njit(fastmath=True)
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-x))).astype(np.float32)
 
 
-@numba.njit(cache=False)
+@numba.njit
 def _gru(x, state, kernel, recurrent, bias):
     """One step of Keras's GRU."""
     units = state.shape[1]
@@ -282,12 +277,12 @@ def _gru(x, state, kernel, recurrent, bias):
     return (update * state + (1 - update) * new).astype(np.float32)
 
 
-@numba.njit(cache=False)
+@numba.njit
 def _dense(x, kernel, bias):
     return np.dot(x, kernel) + bias
 
 
-@numba.njit(cache=False)
+@numba.njit
 def _run(
     heard, first, drawn, n_logits,
     upper_in_w, upper_in_b, upper_w, upper_r, upper_b, upper_out_w, upper_out_b,
