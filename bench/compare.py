@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from option_types import at_least  # type: ignore[import-not-found]
 
 from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError, run_or_exit
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("a", type=Path, help="a project folder with data/generated")
     parser.add_argument("b", type=Path, help="another, of the same prompts")
-    parser.add_argument("--resamples", type=int, default=100, help="of the bootstrap")
+    parser.add_argument("--resamples", type=at_least(1), default=100, help="of the bootstrap")
     arguments = parser.parse_args()
     config = EvaluateConfig.load()
     start_keras(config.seed, config.threads)

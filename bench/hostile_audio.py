@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
+from option_types import above_zero, at_least  # type: ignore[import-not-found]
 
 from soundloom.common.errors import run_or_exit
 from soundloom.ingest.sources import files
@@ -52,12 +53,12 @@ FAILURES = ("wrong", "shorter", "crash", "hang", "memory")
 def main() -> None:
     """Make the files, have them read, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--audio", type=int, default=1500, help="damaged audio files")
-    parser.add_argument("--zips", type=int, default=300, help="hostile zips")
-    parser.add_argument("--packages", type=int, default=30, help="hostile Debian packages")
+    parser.add_argument("--audio", type=at_least(0), default=1500, help="damaged audio files")
+    parser.add_argument("--zips", type=at_least(0), default=300, help="hostile zips")
+    parser.add_argument("--packages", type=at_least(0), default=30, help="hostile Debian packages")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=20.0, help="for one file")
-    parser.add_argument("--megabytes", type=float, default=200.0, help="for one file")
+    parser.add_argument("--seconds", type=above_zero, default=20.0, help="for one file")
+    parser.add_argument("--megabytes", type=above_zero, default=200.0, help="for one file")
     parser.add_argument("--player", action="store_true", help="compare with what ffmpeg plays")
     parser.add_argument("--keep", type=Path, help="folder to keep the files of failures in")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)

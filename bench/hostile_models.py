@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import psutil
+from option_types import at_least  # type: ignore[import-not-found]
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 
@@ -29,7 +30,7 @@ MOST_SECONDS, MOST_BYTES = 60, 300_000_000
 def main() -> None:
     """Print a table of counts; leave with status 1 if there was a failure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--each", type=int, default=32, help="folders of each model and damage")
+    parser.add_argument("--each", type=at_least(1), default=32, help="folders a model and damage")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     from hostile_models import ANYTHING, NAMES, THOROUGH, UNSUMMED, damaged, judge

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from option_types import at_least  # type: ignore[import-not-found]
 from tqdm import tqdm
 
 from soundloom.common.threads import one_thread_for_linear_algebra
@@ -26,7 +27,7 @@ def main() -> None:
     from projects import Project
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, default=220, help="how many, of all stages together")
+    parser.add_argument("--kills", type=at_least(1), default=220, help="how many, of all stages")
     parser.add_argument("--seed", type=int, default=0, help="which moments")
     parser.add_argument("--built", type=Path, help="a built copy, which stays as it is")
     arguments = parser.parse_args()

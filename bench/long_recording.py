@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import yaml
+from option_types import at_least  # type: ignore[import-not-found]
 from scale import REPOSITORY, run_stage  # type: ignore[import-not-found]
 
 from soundloom.common.params import parse_yaml, read_params, with_keys
@@ -28,7 +29,7 @@ RATE_HZ = 44_100
 def main() -> None:
     """Print a line a recording."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=int, nargs="+", default=[10, 240])
+    parser.add_argument("--minutes", type=at_least(1), nargs="+", default=[10, 240])
     parser.add_argument("--format", default="flac", help="the end of the file's name")
     parser.add_argument("--source", type=Path, default=REPOSITORY / "src", help="code to measure")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")

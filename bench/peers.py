@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable
 from statistics import median
 
+from option_types import above_zero, at_least  # type: ignore[import-not-found]
+
 try:
     import torch
     from diffusers import DDIMScheduler, UNet2DModel
@@ -102,8 +104,8 @@ def audio_diffusion_256() -> Callable[[], object]:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5.0, help="of sound, of MusicGen")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=above_zero, default=5.0, help="of sound, of MusicGen")
+    parser.add_argument("--repeats", type=at_least(1), default=3)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     peers = {

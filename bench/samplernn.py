@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from option_types import above_zero, at_least  # type: ignore[import-not-found]
 from threadpoolctl import threadpool_limits
 
 from soundloom.audio.files import read_audio, write_audio
@@ -51,19 +52,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=above_zero,
         help=f"of the processor, to train; without, what {WEIGHTS_FILE} holds goes on",
     )
-    parser.add_argument("--units", type=int, default=256, help="of the GRUs and the perceptron")
-    parser.add_argument("--rows", type=int, default=32, help="that are learned from at once")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--units", type=at_least(1), default=256, help="of GRUs and perceptron")
+    parser.add_argument("--rows", type=at_least(1), default=32, help="learned from at once")
+    parser.add_argument("--learning-rate", type=above_zero, default=1e-3)
     parser.add_argument(
         "--try-out", action="store_true", help="only train, and tell of the validation part"
     )
     arguments = parser.parse_args()
-    for option in ("minutes", "units", "rows", "learning_rate"):
-        if (value := getattr(arguments, option)) is not None and not value > 0:
-            parser.error(f"--{option.replace('_', '-')} is {value}; it must be more than 0")
     config = Config.load()
     if arguments.minutes is not None:
         start_keras(config.train.seed, config.train.threads)

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import psutil
 import yaml
+from option_types import above_zero, at_least, new_file  # type: ignore[import-not-found]
 
 from soundloom.audio.files import write_audio
 from soundloom.band.mix import perform
@@ -57,17 +58,21 @@ class Cost(NamedTuple):
 def main() -> None:
     """Print a table, a row a stage, and draw it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--clips", type=int, nargs="+", default=[50, 500, 5000])
-    parser.add_argument("--seconds", type=float, default=6.0, help="length of each clip")
+    parser.add_argument("--clips", type=at_least(1), nargs="+", default=[50, 500, 5000])
+    parser.add_argument("--seconds", type=above_zero, default=6.0, help="length of each clip")
     parser.add_argument("--full", action="store_true", help="models of the project's own sizes")
     parser.add_argument(
-        "--heard", type=int, default=500, metavar="CLIPS", help="most clips that are evaluated"
+        "--heard",
+        type=at_least(0),
+        default=500,
+        metavar="CLIPS",
+        help="most that are evaluated",
     )
     parser.add_argument(
         "--stages", nargs="+", choices=STAGES, default=list(STAGES), help="no others, in order"
     )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
-    parser.add_argument("--plot", type=Path, help="a picture (PNG) of memory and time")
+    parser.add_argument("--plot", type=new_file, help="a picture (PNG) of memory and time")
     arguments = parser.parse_args()
     changes = dict(change.partition("=")[::2] for change in arguments.changes)
     small = {} if arguments.full else flattened(read_params(REPOSITORY / "tests/params.yaml"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from option_types import above_zero, at_least  # type: ignore[import-not-found]
 
 from soundloom.common.errors import run_or_exit
 from soundloom.common.keras_setup import start_keras
@@ -27,9 +28,9 @@ SONG_SECONDS = 30.0
 def main() -> None:
     """Print a table: real songs, their beginnings, and what the model makes of these."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--songs", type=int, default=48, help="how many are continued")
+    parser.add_argument("--songs", type=at_least(1), default=48, help="how many are continued")
     parser.add_argument("--seed", type=int, default=3, help="which songs the band writes")
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each continuation")
+    parser.add_argument("--seconds", type=above_zero, default=30.0, help="of each continuation")
     arguments = parser.parse_args()
     config = Config.load()
     if arguments.seed == config.dataset.builtin.seed:
