@@ -28,6 +28,7 @@ import notebook_way  # type: ignore[import-not-found]
 import numpy as np
 import scipy.fft
 import soundfile
+from option_types import at_least  # type: ignore[import-not-found]
 from threadpoolctl import threadpool_limits
 
 from soundloom.audio.files import read_audio
@@ -50,7 +51,7 @@ from soundloom.generation.continuation import continue_prompts, prompt_frames
 from soundloom.pairs.files import PairsFolder
 from soundloom.pairs.windows import index_windows
 from soundloom.spectral.encoding import encode_clips, fit_codec
-from soundloom.spectral.files import FrameFolder
+from soundloom.spectral.files import FrameFolder, LevelsAside
 
 BENCH = Path(__file__).resolve().parent
 STAGES_FOLDER = BENCH.parent / "src" / "soundloom" / "stages"
@@ -110,8 +111,9 @@ def spectrograms(repeats: int) -> Row:
 
     def here() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            codec = fit_codec(read, clips, split, config, rate_hz)
-            encode_clips(read, clips, codec, FrameFolder(Path(folder)).write)
+            levels, frames = LevelsAside(Path(folder) / "levels"), FrameFolder(Path(folder))
+            codec = fit_codec(read, clips, split, config, rate_hz, keep=levels.keep)
+            encode_clips(read, clips, codec, frames.write, take=levels.take)
 
     def notebook() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -456,7 +458,7 @@ def _time(seconds: float) -> str:
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=at_least(1), default=5)
     parser.add_argument(
         "--only", nargs="+", choices=ROWS, metavar="ROW", help="print these alone: %(choices)s"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from recordings import music
 from soundloom.cache.files import Cache
@@ -13,9 +14,11 @@ from soundloom.common.recall import Recall, anew
 from soundloom.config import Config
 from soundloom.corpus.manifest import Clip
 from soundloom.corpus.split import Segment
+from soundloom.spectral import encoding
 from soundloom.spectral.codec import FrameCodec
 from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.encoding import RecallOf, encode_clips, fit_codec, measure_round_trip
+from soundloom.spectral.files import LevelsAside
 
 RATE_HZ = 22_050
 
@@ -111,3 +114,70 @@ def test_of_a_clip_known_from_before_nothing_is_read(config: Config, project: Pa
     # Louder than all others, it moves the scale of them all; but not what is known of their levels.
     audio["d"] = np.clip(30 * audio["d"], -1, 1)
     same_and_reading("abcd", 1 + 4)
+
+
+def test_clips_all_for_training_are_read_once(config: Config, tmp_path: Path) -> None:
+    audio = {name: 0.5 * music(2, RATE_HZ, seed) for seed, name in enumerate("abcd")}
+    clips = [make_clip(name, len(samples)) for name, samples in audio.items()]
+    segments = [
+        Segment("a", 0, 2 * RATE_HZ, "train"),
+        Segment("b", 0, RATE_HZ, "train"),
+        Segment("b", RATE_HZ, 2 * RATE_HZ, "test"),
+        Segment("c", 0, 2 * RATE_HZ, "test"),
+        Segment("d", 0, 2 * RATE_HZ, "train"),
+    ]
+    read: list[str] = []
+
+    def recorded(clip: Clip) -> np.ndarray:
+        read.append(clip.name)
+        return audio[clip.name]
+
+    def frames_of(levels: LevelsAside | None) -> dict[str, np.ndarray]:
+        read.clear()
+        keep, take = (levels.keep, levels.take) if levels else (None, lambda name: None)
+        codec = fit_codec(recorded, clips, segments, config.spectrogram, RATE_HZ, keep=keep)
+        written: dict[str, np.ndarray] = {}
+        encode_clips(recorded, clips, codec, written.__setitem__, take=take)
+        return written
+
+    folder = tmp_path / "levels"
+    with LevelsAside(folder) as levels:
+        kept = frames_of(levels)
+        assert sorted(read) == ["a", "b", "b", "c", "d"]
+    assert not folder.exists()
+    anew = frames_of(None)
+    assert sorted(read) == ["a", "a", "b", "b", "c", "d", "d"]
+    for name, frames in anew.items():
+        assert np.array_equal(kept[name], frames)
+
+
+def test_levels_are_kept_as_far_as_there_is_room(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = music(1, RATE_HZ)
+    clips = [make_clip(name, len(samples)) for name in "abc"]
+    segments = [Segment(clip.name, 0, clip.n_samples, "train") for clip in clips]
+
+    def kept(n_clips: float, channels: int = 1) -> list[str]:
+        bytes_of_a_clip = 4 * config.spectrogram.n_bins * config.spectrogram.n_frames(len(samples))
+        monkeypatch.setattr(encoding, "_MOST_KEPT_BYTES", int(n_clips * bytes_of_a_clip))
+        names: list[str] = []
+        fit_codec(
+            lambda clip: samples, clips, segments, config.spectrogram, RATE_HZ, channels,
+            keep=lambda name, levels: names.append(name),
+        )  # fmt: skip
+        return sorted(names)
+
+    assert kept(2.5) == ["a", "b"]
+    assert kept(10) == ["a", "b", "c"]
+    assert kept(10, channels=2) == []
+
+
+def test_levels_can_be_taken_once(tmp_path: Path) -> None:
+    levels = LevelsAside(tmp_path / "levels")
+    assert levels.take("a") is None
+    levels.keep("a", np.array([[1.0, 2.0]], np.float32))
+    taken = levels.take("a")
+    assert taken is not None
+    assert taken.tolist() == [[1.0, 2.0]]
+    assert levels.take("a") is None

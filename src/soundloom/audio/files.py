@@ -319,16 +319,24 @@ def _resampled(
 ) -> Iterator[np.ndarray]:
     """All of ``file``, piece by piece, at ``sample_rate_hz``: both channels, or the average."""
     n_kept = 2 if is_stereo else 1
+    is_at_rate = file.samplerate == sample_rate_hz
     stream = soxr.ResampleStream(file.samplerate, sample_rate_hz, n_kept, "float32", quality="HQ")
     for block in _blocks(file):
         with np.errstate(over="ignore", invalid="ignore"):  # infinities are the caller's to find
-            kept = block if is_stereo else block[:, averaged].mean(axis=1)
-            piece = stream.resample_chunk(kept)
+            kept = block if is_stereo else _average(block[:, averaged])
+            piece = kept if is_at_rate else stream.resample_chunk(kept)
             if powers and file.channels > 1:
                 powers.add(block)
         yield piece
+    if is_at_rate:
+        return
     nothing = in_channels(np.zeros(0, dtype=np.float32), n_kept)
     yield stream.resample_chunk(nothing, last=True)
+
+
+def _average(block: np.ndarray) -> np.ndarray:
+    """``(n_frames, n_channels)`` → ``(n_frames,)``."""
+    return block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
 
 
 def _blocks(file: _Forward | Track, dtype: str = "float32") -> Iterator[np.ndarray]:

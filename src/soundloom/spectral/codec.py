@@ -48,8 +48,7 @@ class FrameCodec:
         samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int
     ) -> np.ndarray:
         """Lowest and highest level of each of the mid's bins, ``(2, …)``: all :meth:`fit` needs."""
-        levels = analyse(in_channels(samples, 1), config, sample_rate_hz)
-        return np.stack([levels.min(axis=0), levels.max(axis=0)])
+        return range_of(analyse(in_channels(samples, 1), config, sample_rate_hz))
 
     @classmethod
     def fit(
@@ -174,6 +173,11 @@ class FrameCodec:
         extremes = (known.scaler_minimum, known.scaler_maximum)
         scaler = LevelScaler(*(np.array(levels, np.float32) for levels in extremes))
         return cls(known.config, known.sample_rate_hz, scaler, known.channels)
+
+
+def range_of(levels: np.ndarray) -> np.ndarray:
+    """Lowest and highest of each bin of ``(n_frames, n_bins)``: ``(2, n_bins)``."""
+    return np.stack([levels.min(axis=0), levels.max(axis=0)])
 
 
 def _wider(one: np.ndarray, other: np.ndarray) -> np.ndarray:

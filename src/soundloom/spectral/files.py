@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,39 @@ def read_codec(folder: Path) -> FrameCodec:
     """Read what :func:`write_codec` wrote; :class:`SoundloomError` where it is no codec."""
     path = folder / CODEC_FILE
     return FrameCodec.from_json(read_json(path), str(path))
+
+
+class LevelsAside:
+    """Levels of whole clips, from when the scale is fitted until frames are made with it.
+
+    One file a clip in ``folder``, which is made when needed; nothing is left of it afterwards.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def __enter__(self) -> LevelsAside:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def keep(self, clip_name: str, levels: np.ndarray) -> None:
+        """Keep what :func:`~soundloom.spectral.spectrogram.analyse` made of a clip."""
+        write_array(self._path(clip_name), levels)
+
+    def take(self, clip_name: str) -> np.ndarray | None:
+        """The levels of a clip, once; None where none were kept, or another took them."""
+        path = self._path(clip_name)
+        try:
+            levels = np.load(path, allow_pickle=False)
+            path.unlink()
+        except FileNotFoundError:
+            return None
+        return levels
+
+    def _path(self, clip_name: str) -> Path:
+        return self._folder / f"{clip_name}.npy"
 
 
 class FrameFolder:

@@ -7,6 +7,8 @@ the mel bands; ``phase`` finds the phases.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import librosa
 import numpy as np
 from scipy.sparse import csr_array
@@ -30,9 +32,14 @@ def analyse(samples: np.ndarray, config: SpectrogramConfig, sample_rate_hz: int)
     amplitude = stft_amplitude(samples, config)
     if config.kind == "mel":
         amplitude = amplitude @ mel_filters(config, sample_rate_hz).T
+    # In place: copies of this size take longer than the arithmetic.
     if config.amplitude == "db":
-        return 20.0 * np.log10(np.maximum(amplitude, AMPLITUDE_FLOOR))
-    return np.log1p(config.log1p_gain * amplitude)
+        np.maximum(amplitude, AMPLITUDE_FLOOR, out=amplitude)
+        np.log10(amplitude, out=amplitude)
+        amplitude *= 20.0
+        return amplitude
+    amplitude *= config.log1p_gain
+    return np.log1p(amplitude, out=amplitude)
 
 
 def synthesise(
@@ -73,16 +80,25 @@ def mel_filters(config: SpectrogramConfig, sample_rate_hz: int) -> np.ndarray:
     """``(n_mels, n_fft // 2 + 1)`` triangles (Slaney 1998), each summing to 1.
 
     A band is thus the weighted mean of its bins' amplitudes, on the same scale as the bins.
+    Read-only, as all who ask have the same.
     """
-    return librosa.filters.mel(
-        sr=sample_rate_hz, n_fft=config.n_fft, n_mels=config.n_mels, norm=1
-    ).astype(np.float32)
+    return _mel_filters(sample_rate_hz, config.n_fft, config.n_mels)
+
+
+@lru_cache(maxsize=8)
+def _mel_filters(sample_rate_hz: int, n_fft: int, n_mels: int) -> np.ndarray:
+    filters = librosa.filters.mel(sr=sample_rate_hz, n_fft=n_fft, n_mels=n_mels, norm=1)
+    filters = filters.astype(np.float32)
+    filters.setflags(write=False)
+    return filters
 
 
 def stft_amplitude(samples: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
     """``(n_frames, n_fft // 2 + 1)`` float32; a full-scale sine on a bin's centre gives 1."""
     stft = librosa.stft(samples, n_fft=config.n_fft, hop_length=config.hop_samples)
-    return np.abs(stft).T.astype(np.float32) * _amplitude_per_magnitude(config)
+    amplitude = np.abs(stft).T.astype(np.float32, copy=False)
+    amplitude *= _amplitude_per_magnitude(config)
+    return amplitude
 
 
 def _amplitude_per_magnitude(config: SpectrogramConfig) -> np.float32:

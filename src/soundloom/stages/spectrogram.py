@@ -17,7 +17,7 @@ from soundloom.corpus.manifest import Clip
 from soundloom.figures.spectrograms import draw_encoded
 from soundloom.spectral.config import SpectrogramConfig
 from soundloom.spectral.encoding import encode_clips, fit_codec, measure_round_trip
-from soundloom.spectral.files import FrameFolder
+from soundloom.spectral.files import FrameFolder, LevelsAside
 
 # The folders that frames come of.
 _MADE_BY = ("audio", "common", "spectral")
@@ -28,13 +28,15 @@ def main() -> None:
     config, manifest = SpectrogramConfig.load(), read_manifest()
     clips, rate_hz, channels = manifest.clips, manifest.sample_rate_hz, manifest.channels
     read = partial(_read_clip, rate_hz, channels)
-    with Cache("levels", _MADE_BY) as known:
-        recall = partial(_recall_of, known)
-        codec = fit_codec(read, clips, read_split(), config, rate_hz, channels, recall)
-    with Cache("frames", _MADE_BY) as known, folder_written_aside(FRAMES_FOLDER) as aside:
+    with folder_written_aside(FRAMES_FOLDER) as aside, LevelsAside(aside / "levels") as levels:
+        with Cache("levels", _MADE_BY) as known:
+            recall, split = partial(_recall_of, known), read_split()
+            codec = fit_codec(read, clips, split, config, rate_hz, channels, recall, levels.keep)
         folder = FrameFolder(aside)
         folder.write_codec(codec)
-        n_frames = encode_clips(read, clips, codec, folder.write, partial(_recall_of, known))
+        with Cache("frames", _MADE_BY) as known:
+            recall = partial(_recall_of, known)
+            n_frames = encode_clips(read, clips, codec, folder.write, recall, levels.take)
     if tally := known.tally("clips", "encoded"):
         print(tally)
 
