@@ -193,28 +193,28 @@ def test_windows_keep_time_where_the_hop_is_no_whole_number_of_frames() -> None:
     assert set(loudest) <= {62, 63}
 
 
-def test_any_sample_rate(tagger: Tagger) -> None:
-    at_16k = tagger(librosa.resample(music(3.5, 44_100), orig_sr=44_100, target_sr=16_000), 16_000)
-    np.testing.assert_allclose(tagger(music(3.5, 44_100), 44_100).tags, at_16k.tags, atol=0.02)
+def test_any_sample_rate(one_ear: Tagger) -> None:
+    at_16k = one_ear(librosa.resample(music(3.5, 44_100), orig_sr=44_100, target_sr=16_000), 16_000)
+    np.testing.assert_allclose(one_ear(music(3.5, 44_100), 44_100).tags, at_16k.tags, atol=0.02)
 
 
-def test_what_cannot_be_tagged(tagger: Tagger) -> None:
+def test_what_cannot_be_tagged(one_ear: Tagger) -> None:
     with pytest.raises(SoundloomError, match=r"lasts 2\.90 s; it must last at least 3\.0 s"):
-        tagger(music(2.9, RATE_HZ), RATE_HZ)
-    assert len(tagger(music(3.0, RATE_HZ), RATE_HZ).tags) == 1
+        one_ear(music(2.9, RATE_HZ), RATE_HZ)
+    assert len(one_ear(music(3.0, RATE_HZ), RATE_HZ).tags) == 1
     with pytest.raises(SoundloomError, match=r"hop_seconds is 0\.0; .* at least 0\.016"):
-        tagger(music(3.0, RATE_HZ), RATE_HZ, hop_seconds=0.0)
+        one_ear(music(3.0, RATE_HZ), RATE_HZ, hop_seconds=0.0)
     with pytest.raises(SoundloomError, match="mono and finite"):
-        tagger(np.full(RATE_HZ * 3, np.nan), RATE_HZ)
+        one_ear(np.full(RATE_HZ * 3, np.nan), RATE_HZ)
     with pytest.raises(SoundloomError, match=r"mono and finite; got shape \(100000, 2\)"):
-        tagger(np.zeros((100_000, 2)), RATE_HZ)
+        one_ear(np.zeros((100_000, 2)), RATE_HZ)
 
 
 def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, pretrained: ModuleType) -> None:
-    samples = music(30, RATE_HZ)
+    samples = music(15, RATE_HZ)
     first = tagger(samples, RATE_HZ)
-    assert first.tags.shape == (10, 50)
-    assert first.embeddings.shape == (10, 200)
+    assert first.tags.shape == (5, 50)
+    assert first.embeddings.shape == (5, 200)
     assert first.tags.dtype == first.embeddings.dtype == np.float32
     assert 0.0 <= first.tags.min() <= first.tags.max() <= 1.0
     again, other = tagger(samples, RATE_HZ), pretrained.load_tagger()(samples, RATE_HZ)
@@ -225,17 +225,16 @@ def test_the_same_audio_gives_the_same_numbers(tagger: Tagger, pretrained: Modul
         for ear in FURTHER_EARS:
             np.testing.assert_array_equal(result.further[ear], first.further[ear])
     assert {ear: found.shape for ear, found in first.further.items()} == {
-        "MSD_vgg": (10, 256), "MTT_musicnn": (10, 200),
+        "MSD_vgg": (5, 256), "MTT_musicnn": (5, 200),
     }  # fmt: skip
     # Where windows overlap, the further ears still hear one after the other.
     overlapping = tagger(samples[: RATE_HZ * 7], RATE_HZ, hop_seconds=1.0)
     assert len(overlapping.embeddings) == 5
-    # Frames of a shorter recording round differently on some processors.
+    # Nor do a window's numbers depend on those beside it; but frames of a shorter recording round
+    # differently on some processors.
     vgg = overlapping.further["MSD_vgg"], first.further["MSD_vgg"][:2]
     np.testing.assert_allclose(*vgg, atol=1e-4)
-    # A window's numbers do not depend on those beside it.
-    beginning = tagger(samples[: RATE_HZ * 10], RATE_HZ)
-    np.testing.assert_array_equal(beginning.embeddings[:2], first.embeddings[:2])
+    np.testing.assert_allclose(overlapping.embeddings[0], first.embeddings[0], atol=1e-4)
 
 
 def test_silence_is_one_point(tagger: Tagger) -> None:
@@ -245,18 +244,18 @@ def test_silence_is_one_point(tagger: Tagger) -> None:
     assert np.ptp(result.embeddings, axis=0).max() < 1e-6
 
 
-def test_loudness_matters(tagger: Tagger) -> None:
+def test_loudness_matters(one_ear: Tagger) -> None:
     samples = perform(0, 0, 9.0, RATE_HZ)
-    loud, same, quiet = (tagger(samples * 10 ** (-db / 20), RATE_HZ) for db in (0, 1, 20))
+    loud, same, quiet = (one_ear(samples * 10 ** (-db / 20), RATE_HZ) for db in (0, 1, 20))
     moved = [np.abs(other.embeddings - loud.embeddings).mean() for other in (same, quiet)]
     assert 0.0 < moved[0] < 0.3 * moved[1]
 
 
-def test_our_own_band_is_tagged_rock_and_noise_is_not(tagger: Tagger) -> None:
+def test_our_own_band_is_tagged_rock_and_noise_is_not(one_ear: Tagger) -> None:
     band = np.concatenate(
-        [tagger(perform(0, track, 12.0, RATE_HZ), RATE_HZ).tags for track in range(4)]
+        [one_ear(perform(0, track, 12.0, RATE_HZ), RATE_HZ).tags for track in range(4)]
     )
-    of_noise = tagger(noise(12), RATE_HZ).tags
+    of_noise = one_ear(noise(12), RATE_HZ).tags
     assert best(of_noise, 2) == {"electronic", "dance"}
     assert "rock" in best(band, 2)
     assert activations(band)["rock"] > 2.0 * activations(of_noise)["rock"]
@@ -268,7 +267,7 @@ needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="this system 
 
 @pytest.mark.slow
 @needs_apt
-def test_real_rock_is_tagged_so(tagger: Tagger, tmp_path: Path) -> None:
+def test_real_rock_is_tagged_so(one_ear: Tagger, tmp_path: Path) -> None:
     dataset = small_config({"dataset.source": "debian"}).dataset
     try:
         songs = debian.collect(dataset, tmp_path).recordings
@@ -277,6 +276,6 @@ def test_real_rock_is_tagged_so(tagger: Tagger, tmp_path: Path) -> None:
     # Loading sums whole songs: one of each package will do.
     excerpts = [song.load(RATE_HZ).samples[60 * RATE_HZ : 75 * RATE_HZ] for song in songs[::4]]
     assert len(excerpts) == len(dataset.debian.packages) == 2
-    tags = np.concatenate([tagger(excerpt, RATE_HZ).tags for excerpt in excerpts])
+    tags = np.concatenate([one_ear(excerpt, RATE_HZ).tags for excerpt in excerpts])
     assert best(tags, 3) <= {"metal", "heavy metal", "rock", "hard rock"}
     assert activations(tags)["ambient"] < 0.05
