@@ -127,14 +127,14 @@ def controls(
     copies = {
         "splice": [
             splice({str(n): song for n, song in enumerate(songs[:4])}, n_samples, RATE_HZ, rng)
-            for _ in range(3)
+            for _ in range(2)
         ],
         "prompt_loop": [
-            prompt_loop(song[: 5 * RATE_HZ], n_samples, RATE_HZ) for song in songs[4:7]
+            prompt_loop(song[: 5 * RATE_HZ], n_samples, RATE_HZ) for song in songs[4:6]
         ],
     }
     others = {
-        "noise": [noise_like(song, rng) for song in songs[:3]],
+        "noise": [noise_like(song, rng) for song in songs[:2]],
         "silence": [np.zeros(n_samples, np.float32)] * 2,
     }
 

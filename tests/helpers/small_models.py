@@ -38,7 +38,7 @@ def model_config(name: str, **changes: Any) -> ModelConfig:
         "model.latents.detail_units": 0,
         "model.latents.detail_epochs": 2,
         "model.backbone.units": 24,
-        "model.backbone.layers": 2,
+        "model.backbone.layers": 1,
         "model.backbone.dropout": 0.0,
         "model.backbone.crop_frames": 0,
         "model.tokens.levels": 3,

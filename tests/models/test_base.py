@@ -82,10 +82,10 @@ def test_another_architecture_is_refused_by_its_key(
 
 
 def test_all_that_differs_is_named_and_of_another_kind_of_model_only_that(base: Path) -> None:
-    backbone = CONFIG.backbone.model_copy(update={"units": 25, "layers": 1})
+    backbone = CONFIG.backbone.model_copy(update={"units": 25, "layers": 2})
     kinds = ["style", "beat_clock"]
     changed = CONFIG.model_copy(update={"backbone": backbone, "conditioning": kinds})
-    layers = r"model\.backbone\.layers is 1 and must be 2"
+    layers = r"model\.backbone\.layers is 2 and must be 1"
     units = r"model\.backbone\.units is 25 and must be 24"
     kinds_said = r"model\.conditioning is \['beat_clock', 'style'\] and must be \[.*'style'\]"
     said = rf"^training begins from .*, but {layers}; {units}; {kinds_said}$"

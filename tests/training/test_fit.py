@@ -154,16 +154,16 @@ DROPOUT = {"backbone__dropout": 0.2, "density__dropout": 0.1}
 
 # What a training that stops after so many of its epochs goes on from, and all that it draws.
 @pytest.mark.parametrize(
-    ("model", "changes", "n_done"),
+    ("model", "changes", "after"),
     [
-        (model_config("density", **DROPOUT, latents__detail_units=0), {"optimizer": "muon"}, 2),
-        # The best epoch is before it, and patience has begun to run out.
-        (model_config("lstm"), {"learning_rate": 0.3, "patience": 2, "epochs": 50}, 2),
+        (model_config("density", **DROPOUT, latents__detail_units=0), {"optimizer": "muon"}, [2]),
+        # The best epoch is before it, and patience has begun to run out; and after its last.
+        (model_config("lstm"), {"learning_rate": 0.3, "patience": 2, "epochs": 50}, [2, -1]),
     ],
     ids=["density", "lstm"],
 )
 def test_a_training_that_goes_on_or_is_heard_ends_as_one_that_never_stopped(
-    model: ModelConfig, changes: dict[str, Any], n_done: int
+    model: ModelConfig, changes: dict[str, Any], after: list[int]
 ) -> None:
     from soundloom.models.registry import rebuild_model
 
@@ -175,7 +175,8 @@ def test_a_training_that_goes_on_or_is_heard_ends_as_one_that_never_stopped(
     start = built(model)
     arrays = start.arrays()
     whole, history = trained(start, config, vary=vary, on_progress=steps.append)
-    for progress in (steps[n_done - 1], steps[-1]):
+    for n_epochs in after:
+        progress = steps[-1] if n_epochs < 0 else steps[n_epochs - 1]
         start_keras(1, threads=1)
         model_again = rebuild_model(model, N_BINS, small_codec().frames_per_second, arrays)
         takes: list[np.ndarray] = []

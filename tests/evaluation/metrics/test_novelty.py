@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -23,12 +24,21 @@ from soundloom.evaluation.metrics.novelty import (
 )
 
 RATE = frames_per_second(RATE_HZ)
-SONGS = [perform(0, track, 17.0, RATE_HZ) for track in range(3)]
-TRAINING = [log_mel(song, RATE_HZ) for song in SONGS]
+
+
+@functools.cache
+def songs() -> list[np.ndarray]:
+    return [perform(0, track, 17.0, RATE_HZ) for track in range(3)]
+
+
+@functools.cache
+def heard() -> list[np.ndarray]:
+    """The songs, as training audio."""
+    return [log_mel(song, RATE_HZ) for song in songs()]
 
 
 def matches_of(*samples: np.ndarray) -> list[Match]:
-    return nearest_passages([log_mel(x, RATE_HZ) for x in samples], TRAINING, RATE)
+    return nearest_passages([log_mel(x, RATE_HZ) for x in samples], heard(), RATE)
 
 
 @settings(max_examples=12, deadline=None)
@@ -38,7 +48,7 @@ def matches_of(*samples: np.ndarray) -> list[Match]:
     gain_db=st.floats(-40.0, 12.0),
 )
 def test_an_excerpt_at_any_offset_and_gain(song: int, start: int, gain_db: float) -> None:
-    excerpt = SONGS[song][start : start + 3 * RATE_HZ] * 10 ** (gain_db / 20)
+    excerpt = songs()[song][start : start + 3 * RATE_HZ] * 10 ** (gain_db / 20)
     (match,) = matches_of(excerpt.astype(np.float32))
     assert match.correlation > 0.95
     assert match.training_clip == song
@@ -48,7 +58,7 @@ def test_an_excerpt_at_any_offset_and_gain(song: int, start: int, gain_db: float
 
 @pytest.mark.parametrize("change", ["equaliser", "noise"])
 def test_a_disguised_excerpt(change: str) -> None:
-    excerpt = SONGS[1][4 * RATE_HZ + 77 :][: 5 * RATE_HZ]
+    excerpt = songs()[1][4 * RATE_HZ + 77 :][: 5 * RATE_HZ]
     if change == "equaliser":
         treble = sosfilt(butter(1, 2000, "high", fs=RATE_HZ, output="sos"), excerpt)
         disguised = excerpt + 1.5 * treble
@@ -62,9 +72,9 @@ def test_a_disguised_excerpt(change: str) -> None:
 
 def test_a_splice_of_excerpts() -> None:
     pieces = [(2, 1.0), (0, 14.0)]  # the second lies beyond the first block of alignments
-    splice = [SONGS[song][round(s * RATE_HZ) :][: round(2.5 * RATE_HZ)] for song, s in pieces]
+    splice = [songs()[song][round(s * RATE_HZ) :][: round(2.5 * RATE_HZ)] for song, s in pieces]
     got = nearest_passages(
-        [log_mel(np.concatenate([*splice, noise(0.1)]), RATE_HZ)], TRAINING, RATE, hop_seconds=2.5
+        [log_mel(np.concatenate([*splice, noise(0.1)]), RATE_HZ)], heard(), RATE, hop_seconds=2.5
     )
     assert [match.training_clip for match in got] == [2, 0]
     for match, (_, seconds) in zip(got, pieces, strict=True):
@@ -93,12 +103,12 @@ def test_the_number_of_passages() -> None:
         (0, 0.0), (0, 1.3), (0, 2.5), (2, 0.0),
     ]  # fmt: skip
     assert matches_of(noise(1.0)) == []
-    assert nearest_passages([], TRAINING, RATE) == []
+    assert nearest_passages([], heard(), RATE) == []
 
 
 def test_training_audio_too_short() -> None:
     with pytest.raises(SoundloomError, match=r"no training clip is 2\.5 s long"):
-        nearest_passages(TRAINING, [TRAINING[0][:100]], RATE)
+        nearest_passages(heard(), [heard()[0][:100]], RATE)
 
 
 def test_share_of_near_copies() -> None:
@@ -130,7 +140,7 @@ def test_the_similarity_of_the_nearest_embeddings() -> None:
 
 
 def test_many_passages_and_windows_are_compared_in_lots(monkeypatch: pytest.MonkeyPatch) -> None:
-    song = [SONGS[1][2 * RATE_HZ : 8 * RATE_HZ]]
+    song = [songs()[1][2 * RATE_HZ : 8 * RATE_HZ]]
     rng = np.random.default_rng(0)
     embeddings, training = rng.standard_normal((7, 5)), [rng.standard_normal((4, 5))] * 2
     at_once, similarities = matches_of(*song), highest_similarities(embeddings, training, 3)
