@@ -126,7 +126,7 @@ $(READY): requirements.lock pyproject.toml
 	    'whose path holds one of % : " $$ ` \; rename it' >&2; exit 1;; esac
 	@[ ! -s $(READY) ] || [ "$$(cat $(READY))" = "$$(pwd -P)" ] || rm -rf $(VENV)
 	@if command -v uv >/dev/null; then \
-	    uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
+	    uv venv --quiet --seed --allow-existing --python "$$(command -v $(PYTHON))" $(VENV) && \
 	    uv pip install --quiet --python $(VENV) --no-deps --require-hashes -r requirements.lock && \
 	    uv pip install --quiet --python $(VENV) --no-deps --no-build-isolation -e .; \
 	else \
