@@ -1,22 +1,23 @@
 """How fast it is, beside the notebook's way and beside what the machine could do at most.
 
-Run after `dvc repro`, on a machine with nothing else to do: `make bench`. Within a row, the ways
-take turns, and the medians of their times are compared: what else the machine does meets all alike.
-*Limit* is the work that cannot be left out, done in the plainest way: decoding and FFTs, or as many
-floating-point operations in large matrix products. It writes bench/results.md and
-bench/results.json.
+Run after `dvc repro`, on a machine with nothing else to do: `make bench`. A row is measured in a
+process of its own, as a stage is. Within it the ways take turns, and the medians of their times are
+compared: what else the machine does meets all alike. *Limit* is the work that cannot be left out,
+done in the plainest way: decoding and FFTs, or as many floating-point operations in large matrix
+products. It writes bench/results.md and bench/results.json; with ``--only``, these rows of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -33,7 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from soundloom.audio.files import read_audio
 from soundloom.common.errors import SoundloomError, run_or_exit
-from soundloom.common.io import write_json, write_text
+from soundloom.common.io import read_json, write_json, write_text
 from soundloom.common.keras_setup import start_keras
 from soundloom.common.paths import (
     FRAMES_FOLDER,
@@ -54,6 +55,7 @@ from soundloom.spectral.encoding import encode_clips, fit_codec
 from soundloom.spectral.files import FrameFolder, LevelsAside
 
 BENCH = Path(__file__).resolve().parent
+RESULTS = BENCH / "results.json"
 STAGES_FOLDER = BENCH.parent / "src" / "soundloom" / "stages"
 WAYS = ("notebook", "here", "limit")
 N_CLIPS = 4
@@ -73,6 +75,8 @@ class Row:
     """Seconds of all cores together, by way."""
     bytes: Mapping[str, float] = field(default_factory=dict)
     """What each way writes of it, where that is looked at."""
+    seen: str = ""
+    """On which machine, at which commit, how often repeated."""
 
 
 def side_by_side(work: str, unit: str, ways: Mapping[str, tuple[Way, float]], repeats: int) -> Row:
@@ -91,10 +95,10 @@ def side_by_side(work: str, unit: str, ways: Mapping[str, tuple[Way, float]], re
             processor[name].append((processor_seconds() - used) / units)
     print(f"{work}: done", file=sys.stderr)
     first = min(1, repeats)
-    medians = [
+    of_clock, of_processor = (
         {name: median(times[first:]) for name, times in kind.items()} for kind in (wall, processor)
-    ]
-    return Row(work, unit, *medians)
+    )
+    return Row(work, unit, of_clock, of_processor)
 
 
 def processor_seconds() -> float:
@@ -415,12 +419,16 @@ ROWS: dict[str, Callable[[int], Row]] = {
 }
 
 
-def as_table(rows: list[Row], machine: str) -> str:
+def as_table(rows: Sequence[Row]) -> str:
     """Markdown."""
+    seen = {row.seen: [other.work for other in rows if other.seen == row.seen] for row in rows}
+    usual = max(seen, key=lambda where: len(seen[where]))
+    others = [f"{'; '.join(works)}: {where}" for where, works in seen.items() if where != usual]
     lines = [
         "# Speed",
         "",
-        f"`python bench/speed.py` on {machine}. Wall time of a unit (processor time), medians.",
+        f"`python bench/speed.py` on {usual}. Wall time of a unit (processor time), medians.",
+        *(f"\nBut {other}." for other in others),
         "",
         "| work | unit | the notebook's way | here | limit | times the notebook | of the limit |",
         "|---|---|--:|--:|--:|--:|--:|",
@@ -460,25 +468,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=at_least(1), default=5)
     parser.add_argument(
-        "--only", nargs="+", choices=ROWS, metavar="ROW", help="print these alone: %(choices)s"
+        "--only",
+        nargs="+",
+        choices=ROWS,
+        metavar="ROW",
+        help="measure these anew, of: %(choices)s",
     )
+    parser.add_argument("--row", choices=ROWS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    repeats, config = arguments.repeats, Config.load()
-    start_keras(config.train.seed, config.train.threads)
-    # The first says so where there is something to do.
-    rows = [row(repeats) for name, row in ROWS.items() if name in (arguments.only or ROWS)]
+    if arguments.row:
+        config = Config.load()
+        start_keras(config.train.seed, config.train.threads)
+        print(json.dumps(asdict(ROWS[arguments.row](arguments.repeats))))
+        return
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True
     ).stdout.strip()
     cores = f"{os.cpu_count()} cores of {processor()}"
-    machine = f"{cores}, with `--repeats {repeats}`, commit {commit}"
-    table = as_table(rows, machine)
+    seen = f"{cores}, with `--repeats {arguments.repeats}`, commit {commit}"
+    # The first says so where there is something to do.
+    names = [name for name in ROWS if name in (arguments.only or ROWS)]
+    found = {name: replace(measured(name, arguments.repeats), seen=seen) for name in names}
+    known = {name: Row(**row) for name, row in read_json(RESULTS)["rows"].items()}
+    rows = {name: row for name in ROWS if (row := found.get(name, known.get(name)))}
+    write_json(RESULTS, {"rows": {name: asdict(row) for name, row in rows.items()}})
+    table = as_table(list(rows.values()))
+    write_text(RESULTS.with_suffix(".md"), table)
     print(table)
-    if arguments.only:
-        return
-    write_text(BENCH / "results.md", table)
-    document = {"machine": machine, "rows": [asdict(row) for row in rows]}
-    write_json(BENCH / "results.json", document)
+
+
+def measured(name: str, repeats: int) -> Row:
+    """A row, by a process that has done nothing else."""
+    command = [sys.executable, __file__, "--row", name, "--repeats", str(repeats)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def processor() -> str:
