@@ -15,6 +15,7 @@ import pytest
 
 from soundloom.cache import files
 from soundloom.cache.files import Cache, fingerprint
+from soundloom.common.errors import SoundloomError
 from soundloom.common.recall import Arrays
 
 ARRAYS: dict[str, np.ndarray] = {
@@ -96,7 +97,7 @@ def test_a_files_name_and_an_arrays_layout_do_not_count(project: Path) -> None:
     assert fingerprint(project / "a.wav") == fingerprint(project / "b.wav")
     rows = np.arange(6).reshape(2, 3)
     assert fingerprint(rows) == fingerprint(np.asfortranarray(rows))
-    with pytest.raises(OSError, match="no such file"):
+    with pytest.raises(SoundloomError, match="no such file"):
         fingerprint(project / "c.wav")
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from recordings import music
 from soundloom.cache.files import Cache
+from soundloom.common.errors import SoundloomError
+from soundloom.common.io import folder_written_aside
 from soundloom.common.recall import Recall, anew
 from soundloom.config import Config
 from soundloom.corpus.manifest import Clip
@@ -32,6 +34,12 @@ def codec_of(
 ) -> FrameCodec:
     clips = [make_clip(name, len(samples)) for name, samples in audio.items()]
     return fit_codec(lambda clip: audio[clip.name], clips, segments, config, RATE_HZ)
+
+
+@pytest.fixture
+def roomy_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine's has left."""
+    monkeypatch.setattr("soundloom.spectral.files._LEFT_FREE_BYTES", 0)
 
 
 def test_held_out_audio_does_not_move_the_scale(config: Config) -> None:
@@ -116,7 +124,9 @@ def test_of_a_clip_known_from_before_nothing_is_read(config: Config, project: Pa
     same_and_reading("abcd", 1 + 4)
 
 
-def test_clips_all_for_training_are_read_once(config: Config, tmp_path: Path) -> None:
+def test_clips_all_for_training_are_read_once(
+    config: Config, tmp_path: Path, roomy_disk: None
+) -> None:
     audio = {name: 0.5 * music(2, RATE_HZ, seed) for seed, name in enumerate("abcd")}
     clips = [make_clip(name, len(samples)) for name, samples in audio.items()]
     segments = [
@@ -173,7 +183,7 @@ def test_levels_are_kept_as_far_as_there_is_room(
     assert kept(10, channels=2) == []
 
 
-def test_levels_can_be_taken_once(tmp_path: Path) -> None:
+def test_levels_can_be_taken_once(tmp_path: Path, roomy_disk: None) -> None:
     levels = LevelsAside(tmp_path / "levels")
     assert levels.take("a") is None
     levels.keep("a", np.array([[1.0, 2.0]], np.float32))
@@ -181,3 +191,35 @@ def test_levels_can_be_taken_once(tmp_path: Path) -> None:
     assert taken is not None
     assert taken.tolist() == [[1.0, 2.0]]
     assert levels.take("a") is None
+
+
+def test_levels_are_kept_only_where_there_is_room_for_all_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels = LevelsAside(tmp_path / "levels")
+    monkeypatch.setattr("soundloom.spectral.files._LEFT_FREE_BYTES", 1 << 62)
+    levels.keep("a", np.zeros((1, 2), np.float32))
+    assert levels.take("a") is None
+    monkeypatch.setattr("soundloom.spectral.files._LEFT_FREE_BYTES", 0)
+    (tmp_path / "levels").touch()  # in the way of the folder
+    levels.keep("a", np.zeros((1, 2), np.float32))
+
+
+def test_a_clip_that_is_gone_is_named_as_it_is(
+    project: Path, config: Config, tmp_path: Path
+) -> None:
+    """Not as if the frames could not be written."""
+    known = Cache("levels", ("spectral",)).recall
+    clip = make_clip("a", RATE_HZ)
+
+    def recall(clip: Clip) -> Recall:
+        return lambda made_of, make: known((project / clip.file, *made_of), make)
+
+    with (
+        pytest.raises(SoundloomError, match=r"^.*a\.wav: no such file$"),
+        folder_written_aside(tmp_path / "frames"),
+    ):
+        fit_codec(
+            lambda clip: np.zeros(RATE_HZ), [clip], [Segment("a", 0, RATE_HZ, "train")],
+            config.spectrogram, RATE_HZ, recall=recall,
+        )  # fmt: skip

@@ -122,7 +122,8 @@ class Cache:
 def fingerprint(*things: Any) -> str:
     """SHA-256, in hex, of things in their order: arrays, contents of files, whatever is JSON.
 
-    Raises ``OSError`` where a ``Path`` leads to no file that can be read.
+    Raises :class:`SoundloomError` where a ``Path`` leads to no file, ``OSError`` where it cannot be
+    read.
     """
     digest = hashlib.sha256()
     for thing in things:
@@ -133,7 +134,7 @@ def fingerprint(*things: Any) -> str:
 def _digest(thing: Any) -> bytes:
     if isinstance(thing, Path):
         if why := why_no_file(thing):
-            raise OSError(f"{thing}: {why}")
+            raise SoundloomError(f"{thing}: {why}")
         with thing.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
     if isinstance(thing, np.ndarray):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from soundloom.common.errors import SoundloomError
 from soundloom.common.io import read_array, read_json, write_array, write_json
 from soundloom.spectral.codec import FRAMES_DTYPE, FrameCodec
 from soundloom.spectral.config import CODEC_FILE
+
+# What levels kept aside leave of a disk to all else.
+_LEFT_FREE_BYTES = 1 << 31
 
 
 def write_codec(folder: Path, codec: FrameCodec) -> None:
@@ -27,7 +32,8 @@ def read_codec(folder: Path) -> FrameCodec:
 class LevelsAside:
     """Levels of whole clips, from when the scale is fitted until frames are made with it.
 
-    One file a clip in ``folder``, which is made when needed; nothing is left of it afterwards.
+    One file a clip in ``folder``, which is made when needed; nothing is left of it afterwards. What
+    cannot be kept is not: none is needed, and the frames need room.
     """
 
     def __init__(self, folder: Path):
@@ -41,7 +47,9 @@ class LevelsAside:
 
     def keep(self, clip_name: str, levels: np.ndarray) -> None:
         """Keep what :func:`~soundloom.spectral.spectrogram.analyse` made of a clip."""
-        write_array(self._path(clip_name), levels)
+        if shutil.disk_usage(self._folder.parent).free >= _LEFT_FREE_BYTES:
+            with suppress(SoundloomError):
+                write_array(self._path(clip_name), levels)
 
     def take(self, clip_name: str) -> np.ndarray | None:
         """The levels of a clip, once; None where none were kept, or another took them."""
