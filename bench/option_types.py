@@ -34,7 +34,7 @@ def above_zero(text: str) -> float:
 def new_file(text: str) -> Path:
     """A file that can be written: to be known before an hour's work, not after it."""
     path = Path(text)
-    if not os.access(path.parent, os.W_OK):
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
         raise ArgumentTypeError(f"{text} cannot be written: {path.parent} is no writable folder")
     if path.is_dir():
         raise ArgumentTypeError(f"{text} is a folder; a file is to be written")
@@ -45,4 +45,5 @@ def _number(kind: type[Number], text: str) -> Number:
     try:
         return kind(text)
     except ValueError:
-        raise ArgumentTypeError(f"is {text}; it must be a number") from None
+        name = "whole number" if kind is int else "number"
+        raise ArgumentTypeError(f"is {text}; it must be a {name}") from None

@@ -12,7 +12,9 @@ from scripts import load_script
 option_types = load_script("bench/option_types.py")
 
 
-@pytest.mark.parametrize(("text", "said"), [("0", "is 0; .* at least 1"), ("x", "be a number")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("0", "is 0; .* at least 1"), ("2.5", "be a whole number")]
+)
 def test_counts(text: str, said: str) -> None:
     assert option_types.at_least(1)("3") == 3
     with pytest.raises(ArgumentTypeError, match=said):
@@ -28,7 +30,9 @@ def test_amounts(text: str) -> None:
 
 def test_files_to_be_written(tmp_path: Path) -> None:
     assert option_types.new_file(str(tmp_path / "a.png")) == tmp_path / "a.png"
-    with pytest.raises(ArgumentTypeError, match="no writable folder"):
-        option_types.new_file(str(tmp_path / "none" / "a.png"))
+    (tmp_path / "file").touch()
+    for parent in ("none", "file"):
+        with pytest.raises(ArgumentTypeError, match="no writable folder"):
+            option_types.new_file(str(tmp_path / parent / "a.png"))
     with pytest.raises(ArgumentTypeError, match="is a folder"):
         option_types.new_file(str(tmp_path))
